@@ -1,0 +1,1 @@
+"""The control plane process: pages, REST API, webhooks. It never imports Dagster."""

@@ -1,0 +1,89 @@
+"""Every error Elder raises on purpose.
+
+    ElderError
+    ├── ConfigurationError      a setting, option or file of ours has a value that is not allowed
+    ├── CatalogueError          a magic, rule or extractor does not load; the whole load fails
+    ├── SourceError             a repository cannot be read
+    │   ├── RepositoryNotFound      there is nothing (readable) at that place
+    │   ├── SourceRefused           it is there, but reading it would be unsafe
+    │   ├── UnknownRevision         the ref or commit does not exist in it
+    │   └── CheckoutFailed          git failed while cloning, fetching or reading
+    ├── ProviderError           a git host answered something unusable
+    ├── StoreError              the results store or the facts cache cannot be read or written
+    ├── DeliveryFailed          a notice could not be delivered
+    └── WebhookRejected         a webhook is not what it claims to be
+
+`Transient` is a mix-in: the same call may succeed later, so a caller may retry.
+A rule that fails inside the engine becomes an ERROR outcome (`RuleFailed` is its record), never a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class ElderError(Exception):
+    """Base of every error whose text is meant for a person."""
+
+
+class Transient(Exception):
+    """Mixed into an error when the same call may succeed later."""
+
+
+class ConfigurationError(ElderError):
+    """A setting has a value that is not allowed; says which, what came and what is allowed."""
+
+    def __init__(self, key: str, got: object, allowed: str | Iterable[str]) -> None:
+        self.key = key
+        self.got = got
+        self.allowed = allowed if isinstance(allowed, str) else ", ".join(allowed)
+        super().__init__(f"{key}: got {got!r}; allowed: {self.allowed}")
+
+
+class CatalogueError(ElderError):
+    """A magic, rule or extractor is broken or collides; nothing is loaded without it."""
+
+
+class SourceError(ElderError):
+    """A repository cannot be read."""
+
+
+class RepositoryNotFound(SourceError):
+    """There is no repository at that place, or it cannot be reached."""
+
+
+class SourceRefused(SourceError):
+    """The place or address is one that Elder does not read, for safety."""
+
+
+class UnknownRevision(SourceError):
+    """The ref or commit does not exist in the repository."""
+
+
+class CheckoutFailed(SourceError, Transient):
+    """git failed while it was cloning, fetching or reading."""
+
+
+class ProviderError(ElderError):
+    """A git host answered something unusable."""
+
+
+class StoreError(ElderError):
+    """The results store or the facts cache cannot be read or written."""
+
+
+class DeliveryFailed(ElderError, Transient):
+    """A notice could not be delivered."""
+
+
+class WebhookRejected(ElderError):
+    """A webhook is not what it claims to be."""
+
+
+class RuleFailed(ElderError):
+    """A rule raised; recorded by the engine as an ERROR outcome."""
+
+    def __init__(self, code: str, repository: str, reason: str) -> None:
+        self.code = code
+        self.repository = repository
+        super().__init__(f"{code} failed on {repository}: {reason}")

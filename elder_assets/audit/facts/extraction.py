@@ -1,0 +1,161 @@
+"""Extractors and probes: how facts are made from a blob, once, and found again.
+
+An extractor is a pure function of (bytes, grammar variant) with a name and a version; those four make a fact's
+key (decision D1). All extractors that a blob lacks run over one parse of it. A rule that needs something
+special declares a *probe* in its own file with the same decorator (D27).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from elder_assets.audit.errors import CatalogueError
+from elder_assets.audit.facts.grammars import Blob
+from elder_assets.audit.model import FileClass, SourceFile
+
+T = TypeVar("T")
+
+PARSE_BYTES_MAX = 1_000_000
+"""Larger files are data, not hand-written code; chosen by us (decision 0001)."""
+
+
+class FactKey(msgspec.Struct, frozen=True, order=True, array_like=True):
+    """What identifies a fact about content; the path is no part of it."""
+
+    oid: bytes
+    variant: str
+    extractor: str
+    version: int
+
+
+class FactStore(Protocol):
+    """Where facts are kept: bulk reads and writes of encoded payloads."""
+
+    def get(self, keys: Sequence[FactKey]) -> dict[FactKey, bytes]:
+        """The payloads that are known; a key that is not known is absent from the answer."""
+        ...
+
+    def put(self, rows: Sequence[tuple[FactKey, bytes]]) -> None:
+        """Keep payloads for good; a key that is known already keeps what it has."""
+        ...
+
+
+class MemoryFactStore:
+    """Facts that live as long as the process: for tests and one-off audits."""
+
+    def __init__(self) -> None:
+        self._payloads: dict[FactKey, bytes] = {}
+
+    def get(self, keys: Sequence[FactKey]) -> dict[FactKey, bytes]:
+        """See FactStore."""
+        return {key: self._payloads[key] for key in keys if key in self._payloads}
+
+    def put(self, rows: Sequence[tuple[FactKey, bytes]]) -> None:
+        """See FactStore."""
+        for key, payload in rows:
+            self._payloads.setdefault(key, payload)
+
+
+class Extractor(Generic[T]):
+    """A named, versioned, pure function from a blob to one record of facts.
+
+    `variants` None means every text file. `file_classes` and `wants` only plan which files are read; they are
+    no part of the key, so they may use the path.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Blob], T],
+        *,
+        name: str,
+        version: int,
+        variants: frozenset[str] | None,
+        file_classes: frozenset[FileClass] | None,
+        wants: Callable[[SourceFile], bool] | None,
+        max_bytes: int,
+    ) -> None:
+        self.function = function
+        self.name = name
+        self.version = version
+        self.variants = variants
+        self.file_classes = file_classes
+        self.wants = wants
+        self.max_bytes = max_bytes
+        functools.update_wrapper(self, function)
+
+    def applies_to(self, file: SourceFile) -> bool:
+        """Whether this extractor would say something about the file."""
+        return (
+            (self.variants is None or file.variant in self.variants)
+            and (self.file_classes is None or file.file_class in self.file_classes)
+            and (self.wants is None or self.wants(file))
+        )
+
+    def __call__(self, blob: Blob) -> T:
+        return self.function(blob)
+
+    @functools.cached_property
+    def record(self) -> type[T]:
+        """The record type, read off the function's return annotation."""
+        hints = typing.get_type_hints(self.function, include_extras=True)
+        record: type[T] = hints["return"]
+        return record
+
+    def encode(self, payload: T) -> bytes:
+        """A payload as stored."""
+        return _ENCODER.encode(payload)
+
+    @functools.cached_property
+    def _decoder(self) -> msgspec.msgpack.Decoder[T]:
+        return msgspec.msgpack.Decoder(self.record)
+
+    def decode(self, stored: bytes) -> T:
+        """A payload from what was stored.
+
+        Raises:
+            msgspec.DecodeError, msgspec.ValidationError: the stored bytes are not such a payload.
+        """
+        return self._decoder.decode(stored)
+
+    def __repr__(self) -> str:
+        return f"<extractor {self.name} v{self.version}>"
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+def extractor(
+    *,
+    version: int,
+    name: str | None = None,
+    variants: Iterable[str] | None = None,
+    file_classes: Iterable[FileClass] | None = None,
+    wants: Callable[[SourceFile], bool] | None = None,
+    max_bytes: int = PARSE_BYTES_MAX,
+) -> Callable[[Callable[[Blob], T]], Extractor[T]]:
+    """Declare an extractor (or a probe): its name (default: the function's), version, and what it reads."""
+
+    def decorate(function: Callable[[Blob], T]) -> Extractor[T]:
+        if "return" not in inspect.get_annotations(function):
+            msg = f"extractor {function.__name__} has no return annotation: its record type is unknown"
+            raise CatalogueError(msg)
+        return Extractor(
+            function,
+            name=name or function.__name__,
+            version=version,
+            variants=None if variants is None else frozenset(variants),
+            file_classes=None if file_classes is None else frozenset(file_classes),
+            wants=wants,
+            max_bytes=max_bytes,
+        )
+
+    return decorate
+
+
+AnyExtractor = Extractor[Any]

@@ -1,0 +1,1 @@
+"""Decisions about when to audit, as pure functions, and the thin Dagster sensors around them."""
