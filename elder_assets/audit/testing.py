@@ -107,7 +107,7 @@ class MemorySource:
         """See BlobSource."""
         return self._history_blobs
 
-    def is_ancestor(self, commit: str) -> bool:
+    def is_ancestor(self, commit: str) -> bool:  # noqa: ARG002 - the protocol's signature
         """See BlobSource."""
         return self._is_ancestor
 
