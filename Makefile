@@ -1,0 +1,68 @@
+# Needs Python 3.11 to 3.13, git and make; everything else is set up by the targets.
+#
+#   make audit REPO=<path or URL>   audit a repository and print the report (installs the light base only)
+#   make up [REPO=<path or URL>]    Dagster UI and daemon on this machine, ends the first audit with a quality run
+#   make test                       all tests, with a PostgreSQL that they start themselves
+#   make check                      format, lint, types, import contracts, and Elder's audit of itself
+#   make bench REPO=<path>          what an audit costs, as ratios
+#   make label CORPUS=<folder>      draw findings from a corpus for a person to judge (docs/calibration.md)
+#   make lock                       resolve the ranges in pyproject.toml into requirements/*.txt again
+#   make help                       print this
+#
+# ARGS adds options: make audit REPO=. ARGS="--format json"
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+REPO ?= .
+ARGS ?=
+
+.PHONY: audit up test check bench label lock help clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,/^ARGS/p'
+
+audit: $(VENV)/base.done
+	@$(BIN)/elder audit "$(REPO)" $(ARGS)
+
+up: $(VENV)/platform.done
+	@$(BIN)/elder up $(if $(filter command line,$(origin REPO)),"$(REPO)",) $(ARGS)
+
+test: $(VENV)/dev.done
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+check: $(VENV)/dev.done
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/elder audit . --quiet --fail-under 80
+
+bench: $(VENV)/base.done
+	@$(BIN)/python benchmarks/audit.py "$(REPO)" $(ARGS)
+
+label: $(VENV)/base.done
+	@$(BIN)/python tools/label/label.py $(ARGS)
+
+# One virtual environment; each level adds to the one below and leaves a mark that is newer than its lock file.
+# Byte-code is compiled at install: without it every process costs twice the CPU.
+$(VENV)/base.done $(VENV)/platform.done $(VENV)/dev.done: $(VENV)/%.done: requirements/%.txt pyproject.toml | $(VENV)/bin/pip
+	@echo "setting up $(VENV) ($*), once ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@ $(if $(filter dev,$*),$(VENV)/platform.done,) $(if $(filter dev platform,$*),$(VENV)/base.done,)
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+		|| { echo "Elder needs Python 3.11 to 3.13; set PYTHON=<interpreter>, '$(PYTHON)' is another"; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --generate-hashes \
+	pyproject.toml requirements/build.in
+lock:
+	$(LOCK) --extra platform --extra dev -o requirements/dev.txt
+	$(LOCK) --extra platform -c requirements/dev.txt -o requirements/platform.txt
+	$(LOCK) -c requirements/dev.txt -o requirements/base.txt
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
