@@ -6,6 +6,7 @@
 #   make check                      format, lint, types, import contracts, and Elder's audit of itself
 #   make bench REPO=<path>          what an audit costs, as ratios
 #   make label CORPUS=<folder>      draw findings from a corpus for a person to judge (docs/calibration.md)
+#   make docs                       write the pages that are derived from the rules again
 #   make lock                       resolve the ranges in pyproject.toml into requirements/*.txt again
 #   make help                       print this
 #
@@ -17,7 +18,7 @@ BIN = $(VENV)/bin
 REPO ?= .
 ARGS ?=
 
-.PHONY: audit up test check bench label lock help clean
+.PHONY: audit up test check bench label docs lock help clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,/^ARGS/p'
@@ -43,6 +44,9 @@ bench: $(VENV)/base.done
 
 label: $(VENV)/base.done
 	@$(BIN)/python tools/label/label.py $(ARGS)
+
+docs: $(VENV)/base.done
+	@$(BIN)/python tools/docs.py
 
 # One virtual environment; each level adds to the one below and leaves a mark that is newer than its lock file.
 # Byte-code is compiled at install: without it every process costs twice the CPU.

@@ -14,8 +14,7 @@ import msgspec
 from elder_assets.audit.engine import audit
 from elder_assets.audit.facts.extraction import MemoryFactStore
 from elder_assets.audit.model import Finding, Severity, Tier
-from elder_assets.audit.registry import catalogue
-from elder_assets.audit.ruler import PROVISIONAL_BELOW, Calibration, default_ruler, effective_tier
+from elder_assets.audit.ruler import Calibration, default_ruler
 from resources.git.reader import GitSource
 
 HERE = Path(__file__).parent
@@ -67,7 +66,6 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--seed", type=int, default=1)
     commands.add_parser("record").add_argument("file", type=Path)
     commands.add_parser("calibrate")
-    commands.add_parser("table")
     options = parser.parse_args(arguments)
     if options.command == "draw":
         draw(options.mirrors, options.per_rule, options.seed, options.rule)
@@ -78,10 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(_described(row, options.mirrors))
     elif options.command == "record":
         record(options.file)
-    elif options.command == "calibrate":
-        calibrate()
     else:
-        print(table())
+        calibrate()
     return 0
 
 
@@ -247,19 +243,6 @@ def calibrate() -> None:
         for rule, (true, false) in sorted(counts.items())
     }
     CALIBRATION.write_bytes(msgspec.json.format(msgspec.json.encode(measured, order="sorted"), indent=2) + b"\n")
-
-
-def table() -> str:
-    """The calibration as a Markdown table: every rule with its verdicts and tiers."""
-    measured = msgspec.json.decode(CALIBRATION.read_bytes(), type=dict[str, Calibration])
-    lines = ["| rule | name | may reach | verdicts (n) | true | effective tier |", "|---|---|---|---|---|---|"]
-    for rule in catalogue().rules:
-        row = measured.get(rule.code)
-        tier = effective_tier(rule.tier, row)
-        shown = f"{tier}, provisional" if row and tier is Tier.GATE and row.n < PROVISIONAL_BELOW else str(tier)
-        share = f"{row.precision:.0%}" if row and row.precision is not None else "not sampled"
-        lines.append(f"| {rule.code} | {rule.name} | {rule.tier} | {row.n if row else 0} | {share} | {shown} |")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":
