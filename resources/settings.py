@@ -1,0 +1,93 @@
+"""Every setting of Elder, read from the environment once and passed on as arguments.
+
+The only module that looks at the environment. docs/settings.md lists the same settings; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from elder_assets.audit.errors import ConfigurationError
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Elder keeps its state, and how the platform runs."""
+
+    home: Path
+    """ELDER_HOME: folder of all state on this machine; default: the user's data folder."""
+    database_url: str = ""
+    """ELDER_DATABASE_URL: the results store; default: a SQLite file in the home."""
+    max_concurrent_runs: int = 1
+    """ELDER_MAX_CONCURRENT_RUNS: audits that run at the same time; default: the number of processors."""
+    web_port: int = 3000
+    """ELDER_DAGSTER_PORT: port of the Dagster UI on the loopback interface."""
+    kubernetes_namespace: str = ""
+    """ELDER_KUBERNETES_NAMESPACE: when set, every run is a Kubernetes job in this namespace."""
+    kubernetes_image: str = ""
+    """ELDER_KUBERNETES_IMAGE: image of those jobs; needed with the namespace."""
+
+    @property
+    def store_url(self) -> str:
+        """SQLAlchemy address of the results store."""
+        return self.database_url or f"sqlite:///{self.home / 'elder.db'}"
+
+    @property
+    def mirrors(self) -> Path:
+        """Folder of the bare clones."""
+        return self.home / "mirrors"
+
+    @property
+    def facts(self) -> Path:
+        """Folder of the facts caches, one file a repository."""
+        return self.home / "facts"
+
+    @property
+    def frames(self) -> Path:
+        """Folder of the frames that assets hand to each other."""
+        return self.home / "frames"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Folder of the Dagster instance."""
+        return self.home / "dagster"
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment (of the process, unless another is given).
+
+    Raises:
+        ConfigurationError: a setting has a value that is not allowed.
+    """
+    environment = os.environ if environment is None else environment
+    home = environment.get("ELDER_HOME")
+    namespace, image = (environment.get(f"ELDER_KUBERNETES_{part}", "") for part in ("NAMESPACE", "IMAGE"))
+    if namespace and not image:
+        raise ConfigurationError("ELDER_KUBERNETES_IMAGE", image, "an image, because ELDER_KUBERNETES_NAMESPACE is set")
+    return Settings(
+        home=Path(home).expanduser().absolute() if home else _data_folder(environment),
+        database_url=environment.get("ELDER_DATABASE_URL", ""),
+        max_concurrent_runs=_number(environment, "ELDER_MAX_CONCURRENT_RUNS", os.cpu_count() or 1, 1, 10_000),
+        web_port=_number(environment, "ELDER_DAGSTER_PORT", 3000, 1, 65_535),
+        kubernetes_namespace=namespace,
+        kubernetes_image=image,
+    )
+
+
+def _data_folder(environment: Mapping[str, str]) -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "elder"
+    return Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "elder"
+
+
+def _number(environment: Mapping[str, str], name: str, default: int, lowest: int, highest: int) -> int:
+    given = environment.get(name, "")
+    if not given:
+        return default
+    if not given.isdecimal() or not lowest <= int(given) <= highest:
+        raise ConfigurationError(name, given, f"a whole number from {lowest} to {highest}")
+    return int(given)
