@@ -2,18 +2,24 @@
 
 Definitions (the same for every language; a language file maps its syntax to the capture names):
 
-- *Cyclomatic complexity* (McCabe, 1976): 1 + decision points: @branch and @nesting captures and each operator
-  in a @boolean capture.
-- *Cognitive complexity* (Campbell, SonarSource, 2018): each @nesting adds 1 + its depth of nesting, each @flat
-  (else, elif, labelled jump) adds 1, each sequence of like boolean operators adds 1. Recursion is not counted.
-- A nested function counts for itself, not for the function around it; a lambda counts for the function
-  around it and nests.
-- *Nesting* counts blocks (@nesting captures that are statements), not comprehensions or ternaries.
+- *Cyclomatic complexity* (McCabe, 1976): 1 + decision points: each @nesting, @inline and @branch, and each operator
+  in a @boolean expression. A case label is a decision, the default is none.
+- *Cognitive complexity* (Campbell, SonarSource, 2018): each @nesting, @inline and @block (switch, match) adds
+  1 + its depth of nesting, each @flat (else, elif, labelled jump) adds 1, each sequence of like boolean operators
+  adds 1. An `if` that continues a chain (@chained) adds what its `else` adds, and no depth. Recursion and
+  null-coalescing are not counted.
+- A function that is nested or given a name (@function) counts for itself, its lines too, not for the function
+  around it. A nameless one (@lambda, @closure) counts for the function around it and nests; without one, a
+  @closure is measured as `<anonymous>`, unless it stands for the module as a whole (@wrapper).
+- *Nesting* counts blocks (@nesting and @block), not comprehensions, ternaries or lambdas.
 - *Code lines* are lines that hold a token other than a comment; a docstring counts as comment.
+- *Positional parameters*: a destructured or variadic one counts as one; the receiver and keyword-only ones do not.
 """
 
 from __future__ import annotations
 
+import re
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,6 +40,7 @@ class Function(msgspec.Struct, frozen=True, array_like=True):
     line: int
     end_line: int
     code_lines: int
+    """Without those of functions nested in it, which count for themselves."""
     positional: int
     """Parameters that a caller may pass by position, without self/cls/this/receiver."""
     cyclomatic: int
@@ -48,6 +55,7 @@ class Class(msgspec.Struct, frozen=True, array_like=True):
     line: int
     end_line: int
     bases: tuple[str, ...]
+    """As written, without type arguments: 'models.Model'."""
 
 
 class Functions(msgspec.Struct, frozen=True, array_like=True):
@@ -64,29 +72,52 @@ def is_code(file: SourceFile) -> bool:
     return file.variant in code_variants()
 
 
-@extractor(version=1, file_classes=CODE_CLASSES, wants=is_code)
+@extractor(version=2, file_classes=CODE_CLASSES, wants=is_code)
 def functions(blob: Blob) -> Functions:
     """Measure the functions and classes of a source file."""
-    captures = blob.captures(blob.language.structure)
     sweep = _Sweep(blob)
-    events: list[tuple[int, int, int, str, Node]] = []
-    for name, nodes in captures.items():
-        if name in _ORDER:
-            order = _ORDER[name]
-            events.extend((node.start_byte, -node.end_byte, order, name, node) for node in nodes)
-    events.sort(key=lambda event: event[:3])
-    for start, negative_end, _, name, node in events:
+    for start, negative_end, _, name, node in _events(blob):
         sweep.take(name, start, -negative_end, node)
-    return Functions(tuple(sweep.finished_functions()), tuple(sweep.classes), has_errors=blob.tree.root_node.has_error)
+    return Functions(sweep.finished_functions(), sweep.finished_classes(), has_errors=blob.tree.root_node.has_error)
 
 
-_ORDER = {"class": 0, "function": 1, "block": 2, "nesting": 3, "branch": 4, "flat": 5, "boolean": 6, "lambda": 7}
+_ORDER = {
+    name: order
+    for order, name in enumerate(
+        ("class", "base", "wrapper", "function", "closure", "lambda", "block", "nesting", "inline", "branch", "flat",
+         "boolean")
+    )
+}  # fmt: skip
+
+
+def _events(blob: Blob) -> list[tuple[int, int, int, str, Node]]:
+    """(start, -end, order, capture name, node) of all captures, outer nodes before inner ones."""
+    captures = blob.captures(blob.language.structure)
+    ids = {name: {node.id for node in captures.get(name, ())} for name in ("function", "chained", "wrapper")}
+    nameless = {
+        "closure": ids["function"] | ids["wrapper"],
+        "lambda": ids["function"],
+        "wrapper": ids["function"],
+    }
+    events = []
+    for name, nodes in captures.items():
+        order = _ORDER.get(name)
+        if order is None:
+            continue
+        known = nameless.get(name, frozenset())
+        for node in nodes:
+            own = "branch" if name == "nesting" and node.id in ids["chained"] else name
+            if node.id not in known:
+                events.append((node.start_byte, -node.end_byte, order, own, node))
+    events.sort(key=lambda event: event[:3])
+    return events
 
 
 class _Open:
     """A function under measurement."""
 
-    __slots__ = ("cognitive", "cyclomatic", "end", "nesting_ends", "nesting_max", "node", "symbol")
+    __slots__ = ("blocks", "cognitive", "cyclomatic", "end", "nested_lines", "nesting_ends", "nesting_max", "node",
+                 "symbol")  # fmt: skip
 
     def __init__(self, symbol: str, node: Node, end: int) -> None:
         self.symbol = symbol
@@ -96,6 +127,11 @@ class _Open:
         self.cognitive = 0
         self.nesting_max = 0
         self.nesting_ends: list[tuple[int, bool]] = []
+        """End byte of each open thing that nests, and whether it is a block."""
+        self.blocks = 0
+        """How many of them are blocks."""
+        self.nested_lines: list[tuple[int, int]] = []
+        """First and last line of each function nested directly in this one."""
 
 
 class _Sweep:
@@ -106,8 +142,9 @@ class _Sweep:
         self._scopes: list[tuple[int, str]] = []
         self._open: list[_Open] = []
         self._done: list[_Open] = []
-        self._boolean_parents: dict[int, str] = {}
-        self.classes: list[Class] = []
+        self._classes: list[tuple[str, Node, list[str]]] = []
+        self._counted: set[int] = set()
+        """Ids of the boolean expressions that a sequence has counted already."""
 
     def take(self, name: str, start: int, end: int, node: Node) -> None:
         while self._scopes and self._scopes[-1][0] <= start:
@@ -116,34 +153,26 @@ class _Sweep:
             self._done.append(self._open.pop())
         if name == "class":
             self._enter_class(node, end)
-            return
-        if name == "function":
-            self._enter_function(node, end)
-            return
-        if self._open:
+        elif name == "base":
+            self._classes[-1][2].append(_base_name(self._blob.source(node)))
+        elif name == "function" or (name == "closure" and not self._open):
+            self._enter_function(node, end, is_named=name == "function")
+        elif self._open:
             self._count(self._open[-1], name, start, end, node)
 
     def _enter_class(self, node: Node, end: int) -> None:
         own = _name_of(self._blob, node)
-        symbol = self._symbol(own)
+        self._classes.append((self._symbol(own), node, []))
         self._scopes.append((end, own))
-        bases: tuple[str, ...] = ()
-        for field in ("superclasses", "superclass", "bases", "interfaces"):
-            child = node.child_by_field_name(field)
-            if child is not None:
-                bases += tuple(self._blob.source(base) for base in child.named_children) or (self._blob.source(child),)
-        if not bases:
-            heritage = next((c for c in node.named_children if c.type in {"class_heritage", "base_list"}), None)
-            if heritage is not None:
-                bases = tuple(self._blob.source(base).removeprefix("extends ") for base in heritage.named_children)
-        self.classes.append(Class(symbol, node.start_point[0] + 1, node.end_point[0] + 1, bases))
 
-    def _enter_function(self, node: Node, end: int) -> None:
-        own = _name_of(self._blob, node)
+    def _enter_function(self, node: Node, end: int, *, is_named: bool) -> None:
+        own = _name_of(self._blob, node) if is_named else ANONYMOUS
         language = self._blob.language
         if language.method_owner is not None and (owner := language.method_owner(self._blob, node)):
             own = f"{owner}.{own}"
         symbol = self._symbol(own)
+        if self._open:
+            self._open[-1].nested_lines.append((node.start_point[0] + 1, node.end_point[0] + 1))
         self._scopes.append((end, own))
         self._open.append(_Open(symbol, node, end))
 
@@ -151,46 +180,72 @@ class _Sweep:
         return ".".join([scope for _, scope in self._scopes] + [own])
 
     def _count(self, function: _Open, name: str, start: int, end: int, node: Node) -> None:
-        ends = function.nesting_ends
-        while ends and ends[-1][0] <= start:
-            ends.pop()
         if name == "branch":
             function.cyclomatic += 1
         elif name == "flat":
             function.cognitive += 1
         elif name == "boolean":
-            function.cyclomatic += 1
-            operator = node.child_by_field_name("operator")
-            sign = "" if operator is None else operator.type
-            if self._boolean_parents.get(start) != sign:
-                function.cognitive += 1
-            # In a left-leaning chain `a and b and c` every operand node starts where the chain starts.
-            self._boolean_parents[start] = sign
+            if node.id not in self._counted:
+                self._count_operators(function, node)
         else:
-            if name == "nesting":
-                function.cyclomatic += 1
-                function.cognitive += 1 + len(ends)
-            elif name == "block":
-                function.cognitive += 1 + len(ends)
-            ends.append((end, name != "lambda" and _is_block(node)))
-            depth = sum(is_block for _, is_block in ends)
-            function.nesting_max = max(function.nesting_max, depth)
+            self._nest(function, name, start, end)
 
-    def finished_functions(self) -> list[Function]:
+    def _nest(self, function: _Open, name: str, start: int, end: int) -> None:
+        ends = function.nesting_ends
+        while ends and ends[-1][0] <= start:
+            function.blocks -= ends.pop()[1]
+        if name in {"nesting", "inline"}:
+            function.cyclomatic += 1
+        if name in {"nesting", "inline", "block"}:
+            function.cognitive += 1 + len(ends)
+        is_block = name in {"nesting", "block"}
+        ends.append((end, is_block))
+        function.blocks += is_block
+        function.nesting_max = max(function.nesting_max, function.blocks)
+
+    def _count_operators(self, function: _Open, node: Node) -> None:
+        """Count one maximal boolean expression: its operators, and the sequences of like ones as they are read."""
+        signs: list[str] = []
+        pending: list[Node | str] = [node]
+        while pending:
+            item = pending.pop()
+            if isinstance(item, str):
+                signs.append(item)
+                continue
+            while item.type in _PARENTHESES and item.named_child_count == 1:
+                item = item.named_children[0]
+            operator = item.child_by_field_name("operator") if item.type in _BOOLEAN else None
+            if operator is None or operator.type not in _OPERATORS:
+                continue
+            self._counted.add(item.id)
+            left, right = item.child_by_field_name("left"), item.child_by_field_name("right")
+            if left is not None and right is not None:
+                pending += (right, operator.type, left)
+        function.cyclomatic += len(signs)
+        function.cognitive += sum(sign != before for before, sign in zip(["", *signs], signs, strict=False))
+
+    def finished_classes(self) -> tuple[Class, ...]:
+        return tuple(
+            Class(symbol, node.start_point[0] + 1, node.end_point[0] + 1, tuple(bases))
+            for symbol, node, bases in self._classes
+        )
+
+    def finished_functions(self) -> tuple[Function, ...]:
         self._done.extend(reversed(self._open))
         self._open.clear()
-        found = [self._measure(function) for function in self._done]
+        lines = _CodeLines(self._blob) if self._done else None
+        found = [] if lines is None else [self._measure(function, lines) for function in self._done]
         found.sort(key=lambda function: (function.line, function.symbol))
-        return found
+        return tuple(found)
 
-    def _measure(self, function: _Open) -> Function:
+    def _measure(self, function: _Open, lines: _CodeLines) -> Function:
         node = function.node
         line, end_line = node.start_point[0] + 1, node.end_point[0] + 1
         return Function(
             symbol=function.symbol,
             line=line,
             end_line=end_line,
-            code_lines=_code_lines(self._blob, line, end_line),
+            code_lines=lines.outside(line, end_line, function.nested_lines),
             positional=_positional(self._blob, node),
             cyclomatic=function.cyclomatic,
             cognitive=function.cognitive,
@@ -198,60 +253,113 @@ class _Sweep:
         )
 
 
-def _is_block(node: Node) -> bool:
-    return not node.type.endswith(("expression", "comprehension", "ternary", "conditional"))
+ANONYMOUS = "<anonymous>"
+"""Own name of a function that has none."""
+
+_PARENTHESES = {"parenthesized_expression", "parenthesized_statements"}
+_BOOLEAN = {"binary_expression", "boolean_operator", "binary"}
+_OPERATORS = {"&&", "||", "and", "or"}
+
+
+def _base_name(text: str) -> str:
+    return re.split(r"[<\[(]", text, maxsplit=1)[0].strip()[:200]
 
 
 def _name_of(blob: Blob, node: Node) -> str:
     name = node.child_by_field_name("name")
-    if name is None:
-        # Anonymous function given to a name: `const total = () => ...`, `total: function () {...}`
-        parent = node.parent
-        for field in ("name", "key", "left", "property"):
-            name = parent.child_by_field_name(field) if parent is not None else None
+    parent = node.parent if name is None else None
+    if parent is not None and parent.type in {"expression_list", "literal_element"}:
+        parent = parent.parent  # Go wraps both sides of an assignment
+    if parent is not None:
+        # `const total = () => ...`, `total: function () {...}`, `total := func() {...}`
+        for field in ("name", "key", "left", "property", "pattern"):
+            name = parent.child_by_field_name(field)
             if name is not None:
                 break
-    return "<anonymous>" if name is None else blob.source(name)[:200]
+    return ANONYMOUS if name is None else blob.source(name).strip("\"'")[:200]
+
+
+_NOT_POSITIONAL = {
+    "attribute_item", "block_comment", "block_parameter", "comment", "dictionary_splat_pattern", "hash_splat_nil",
+    "hash_splat_parameter", "keyword_parameter", "line_comment", "positional_separator", "receiver_parameter",
+    "self_parameter",
+}  # fmt: skip
+_RECEIVERS = {"self", "cls", "mcs", "mcls", "metacls"}
 
 
 def _positional(blob: Blob, node: Node) -> int:
+    if node.child_by_field_name("parameter") is not None:  # x => x + 1
+        return 1
     parameters = node.child_by_field_name("parameters")
     if parameters is None:
         return 0
+    if not parameters.named_child_count:
+        return int(parameters.type in {"identifier", "implicit_parameter"})  # Java and C#: x -> x
+    if blob.variant == "csharp":
+        return _csharp_positional(blob, parameters)
     count = 0
     for index, child in enumerate(parameters.named_children):
         kind = child.type
-        if kind in {"keyword_separator", "list_splat_pattern", "variadic_parameter_declaration"}:
+        if kind == "keyword_separator":
             break
-        if kind in {"comment", "dictionary_splat_pattern", "positional_separator", "self_parameter", "block_parameter"}:
-            continue
-        if kind in {"keyword_parameter", "hash_splat_parameter"}:
-            continue
-        if index == 0 and blob.source(child) in {"self", "cls", "mcs", "metacls"}:
+        if kind in _NOT_POSITIONAL or (index == 0 and _is_receiver(blob, child)):
             continue
         if kind == "parameter_declaration":  # Go: `a, b int` is one declaration of two parameters
             count += max(1, len(child.children_by_field_name("name")))
             continue
-        count += 1
+        if kind == "typed_parameter":  # Python: `*rest: int`
+            kind = child.named_children[0].type
+        count += kind != "dictionary_splat_pattern"
+        if kind == "list_splat_pattern":
+            break
     return count
 
 
-def _code_lines(blob: Blob, line: int, end_line: int) -> int:
-    silent = blob.__dict__.get("_silent_lines")
-    if silent is None:
-        silent = blob.__dict__["_silent_lines"] = _silent_lines(blob)
-    return end_line - line + 1 - sum(1 for number in silent if line <= number <= end_line)
+def _is_receiver(blob: Blob, parameter: Node) -> bool:
+    if blob.variant == "python":
+        return re.split(r"\W", blob.source(parameter), maxsplit=1)[0] in _RECEIVERS
+    pattern = parameter.child_by_field_name("pattern")  # TypeScript: `this: Basket`
+    return pattern is not None and pattern.type == "this"
 
 
-def _silent_lines(blob: Blob) -> frozenset[int]:
-    """Lines that hold nothing, only a comment, or only (part of) a docstring."""
-    lines = blob.lines
-    silent = {number for number, text in enumerate(lines, start=1) if not text.strip()}
+def _csharp_positional(blob: Blob, parameters: Node) -> int:
+    found = [child for child in parameters.named_children if child.type == "parameter"]
+    extends = bool(found) and blob.source(found[0]).startswith("this ")
+    variadic = parameters.child_by_field_name("name") is not None  # `params` has no node of its own
+    return len(found) - extends + variadic
+
+
+class _CodeLines:
+    """How many lines between two lines hold code."""
+
+    def __init__(self, blob: Blob) -> None:
+        self._before = list(accumulate(map(bool, _without_comments(blob).split(b"\n")), initial=0))
+
+    def outside(self, line: int, end_line: int, nested: list[tuple[int, int]]) -> int:
+        """Code lines from `line` to `end_line` that lie in none of the nested ranges (in order of position)."""
+        count = self._between(line, end_line)
+        seen = line - 1
+        for first, last in nested:
+            count -= self._between(max(first, seen + 1), last)
+            seen = max(seen, last)
+        return count
+
+    def _between(self, line: int, end_line: int) -> int:
+        return max(0, self._before[end_line] - self._before[line - 1]) if line <= end_line else 0
+
+
+def _without_comments(blob: Blob) -> bytes:
+    """The file with comments, docstrings and blanks left out; its line ends stay."""
     captures = blob.captures(blob.language.comments)
-    for name in ("comment", "docstring"):
-        for node in captures.get(name, ()):
-            first, last = node.start_point[0] + 1, node.end_point[0] + 1
-            if lines[first - 1][: node.start_point[1]].strip():
-                first += 1
-            silent.update(range(first, last + 1))
-    return frozenset(silent)
+    spans = sorted(
+        (node.start_byte, node.end_byte) for name in ("comment", "docstring") for node in captures.get(name, ())
+    )
+    data = blob.data
+    kept: list[bytes] = []
+    seen = 0
+    for start, end in spans:
+        if start >= seen:
+            kept += (data[seen:start], b"\n" * data.count(b"\n", start, end))
+            seen = end
+    kept.append(data[seen:])
+    return b"".join(kept).translate(None, b" \t\r\f\v")

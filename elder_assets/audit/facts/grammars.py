@@ -42,17 +42,17 @@ class Language(msgspec.Struct, frozen=True, kw_only=True):
     grammars: dict[str, Callable[[], Any]]
     """Grammar variant to the function that loads its tree-sitter grammar."""
     structure: str
-    """Query for `functions.py`; captures @function, @class, @branch, @nesting, @flat, @boolean (see there)."""
+    """Query for `functions.py`; its module docstring says what each capture means."""
     comments: str
-    """Query for `comments.py`; captures @comment."""
+    """Query for `comments.py`; captures @comment and @docstring (a string that only documents)."""
     imports: str
-    """Query for `imports.py`; captures @module (the imported module's text) and @relative."""
+    """Query for `imports.py`; captures @module (the imported module's text)."""
     is_test_path: Callable[[str], bool]
     """Whether the language's test runners would collect the file with this path."""
     tests: Callable[[Blob], Iterable[Any]] | None = None
     """Yields `test_inventory.TestCase` and `Helper` records of a parsed file."""
     method_owner: Callable[[Blob, Any], str] | None = None
-    """For languages whose methods stand outside their type (Go, Rust): owner of a function node, '' if none."""
+    """Owner of a function node that is no captured class (Go receiver, Rust impl, C# property); '' if none."""
 
 
 @functools.cache
@@ -180,11 +180,23 @@ class Blob:
             raise ParseFailed(msg) from error
 
     def captures(self, query: str, node: Node | None = None) -> dict[str, list[Node]]:
-        """Nodes that a query captures in the whole file or below `node`, by capture name."""
+        """Nodes that a query captures in the whole file or below `node`, by capture name.
+
+        What the whole file yields is kept: `functions` and `comments` both ask for the comments.
+        """
         import tree_sitter
 
+        if node is None and query in self._captures:
+            return self._captures[query]
         cursor = tree_sitter.QueryCursor(query_of(self.variant, query))
-        return cursor.captures(self.tree.root_node if node is None else node)
+        found = cursor.captures(self.tree.root_node if node is None else node)
+        if node is None:
+            self._captures[query] = found
+        return found
+
+    @functools.cached_property
+    def _captures(self) -> dict[str, dict[str, list[Node]]]:
+        return {}
 
     def source(self, node: Node) -> str:
         """The text of a node."""

@@ -152,7 +152,6 @@ _FORMATS_BY_NAME: Sequence[tuple[re.Pattern[str], str]] = tuple(
         (r"^(?:GNU)?[Mm]akefile(?:\.[\w.-]+)?$|\.mk$", "makefile"),
         (r"^(?:requirements|constraints)[\w.-]*\.(?:txt|in)$", "requirements"),
         (r"^go\.(?:mod|work)$", "go-mod"),
-        (r"^(?:Gemfile|[\w.-]+\.gemspec)$", "ruby"),
         (r"^(?:CODEOWNERS|OWNERS|MAINTAINERS)$", "owners"),
         (r"^\.(?:git|docker|npm|eslint|prettier|style)ignore$", "ignore"),
         (r"^\.gitattributes$", "attributes"),

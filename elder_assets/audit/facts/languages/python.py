@@ -13,13 +13,20 @@ LANGUAGE = Language(
     grammars={"python": tree_sitter_python.language},
     structure="""
         (class_definition) @class
+        (class_definition superclasses: (argument_list [(identifier) (attribute) (subscript) (call)] @base))
         (function_definition) @function
+        (assignment left: (_) right: (lambda) @function)
         (lambda) @lambda
-        [(if_statement) (for_statement) (while_statement) (except_clause) (conditional_expression)] @nesting
+        [(if_statement) (for_statement) (while_statement) (except_clause)] @nesting
+        (conditional_expression) @inline
         (match_statement) @block
-        [(case_clause) (if_clause)] @branch
+        (case_clause . (case_pattern . (_))) @branch
+        [(if_clause) (for_in_clause)] @branch
         (elif_clause) @branch
-        [(elif_clause) (else_clause)] @flat
+        (elif_clause) @flat
+        (if_statement alternative: (else_clause) @flat)
+        (for_statement alternative: (else_clause) @flat)
+        (while_statement alternative: (else_clause) @flat)
         (boolean_operator) @boolean
     """,
     comments="""

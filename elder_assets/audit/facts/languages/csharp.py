@@ -1,0 +1,64 @@
+"""C#: .cs and .csx; tests as xUnit, NUnit and MSTest collect them, and everything in a test project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import tree_sitter_c_sharp
+
+from elder_assets.audit.facts.grammars import Blob, Language, path_matches
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+
+def _accessor_owner(blob: Blob, function: Node) -> str:
+    """Name of the property that a `get`, `set`, `add` or `remove` belongs to; '' for other functions."""
+    if function.type != "accessor_declaration" or function.parent is None or function.parent.parent is None:
+        return ""
+    name = function.parent.parent.child_by_field_name("name")
+    return "this" if name is None else blob.source(name)
+
+
+LANGUAGE = Language(
+    name="csharp",
+    title="C#",
+    extensions={".cs": "csharp", ".csx": "csharp"},
+    grammars={"csharp": tree_sitter_c_sharp.language},
+    structure="""
+        [(class_declaration) (interface_declaration) (struct_declaration) (record_declaration)
+         (enum_declaration)] @class
+        (base_list [(identifier) (generic_name) (qualified_name) (alias_qualified_name)] @base)
+        (base_list (primary_constructor_base_type type: (_) @base))
+        (method_declaration body: (_)) @function
+        (constructor_declaration body: (_)) @function
+        (destructor_declaration body: (_)) @function
+        (operator_declaration body: (_)) @function
+        (conversion_operator_declaration body: (_)) @function
+        (local_function_statement body: (_)) @function
+        (accessor_declaration body: (_)) @function
+        (property_declaration value: (arrow_expression_clause)) @function
+        (variable_declarator [(lambda_expression) (anonymous_method_expression)] @function)
+        (assignment_expression right: [(lambda_expression) (anonymous_method_expression)] @function)
+        [(lambda_expression) (anonymous_method_expression)] @closure
+        [(if_statement) (for_statement) (foreach_statement) (while_statement) (do_statement)
+         (catch_clause)] @nesting
+        (if_statement alternative: (if_statement) @chained)
+        (if_statement alternative: (_) @flat)
+        [(switch_statement) (switch_expression)] @block
+        (switch_section "case") @branch
+        ((switch_expression_arm . (_) @_pattern) @branch (#not-eq? @_pattern "_"))
+        [(when_clause) (catch_filter_clause)] @branch
+        (conditional_expression) @inline
+        (binary_expression operator: ["&&" "||"]) @boolean
+        (goto_statement) @flat
+    """,
+    comments="(comment) @comment",
+    imports="(using_directive [(identifier) (qualified_name) (alias_qualified_name)] @module .)",
+    is_test_path=path_matches(
+        r"(?:^|/)[\w.-]*\.(?:\w*Tests?|Specs?|Testing|Benchmarks?)/"
+        r"|(?:^|/)\w+(?:UnitTests?|IntegrationTests?|Tests)/"
+        r"|[a-z0-9](?:Tests?|Specs?|TestFixture)\.cs$"
+    ),
+    method_owner=_accessor_owner,
+)

@@ -1,0 +1,59 @@
+"""Rust: .rs; tests as cargo collects them from `tests/`, `benches/` and test modules in files of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import tree_sitter_rust
+
+from elder_assets.audit.facts.grammars import Blob, Language, path_matches
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+
+def _impl_type(blob: Blob, function: Node) -> str:
+    """Name of the type in whose `impl` block a function stands, without type arguments."""
+    body = function.parent
+    if body is None or body.type != "declaration_list" or body.parent is None or body.parent.type != "impl_item":
+        return ""
+    owner = body.parent.child_by_field_name("type")
+    return "" if owner is None else blob.source(owner).partition("<")[0].lstrip("&")
+
+
+LANGUAGE = Language(
+    name="rust",
+    title="Rust",
+    extensions={".rs": "rust"},
+    grammars={"rust": tree_sitter_rust.language},
+    structure="""
+        [(struct_item) (enum_item) (union_item) (trait_item)] @class
+        (trait_item bounds: (trait_bounds [(type_identifier) (generic_type) (scoped_type_identifier)] @base))
+        (function_item) @function
+        (let_declaration pattern: (identifier) value: (closure_expression) @function)
+        (closure_expression) @closure
+        [(if_expression) (for_expression) (while_expression) (loop_expression)] @nesting
+        (else_clause (if_expression) @chained)
+        (else_clause) @flat
+        (let_declaration alternative: (block) @nesting)
+        (match_expression) @block
+        (match_arm pattern: (match_pattern . (_))) @branch
+        (binary_expression operator: ["&&" "||"]) @boolean
+        (let_chain) @flat
+        (let_chain "&&" @branch)
+        (break_expression (label)) @flat
+        (continue_expression (label)) @flat
+    """,
+    comments="[(line_comment) (block_comment)] @comment",
+    imports="""
+        (use_declaration argument: [
+            (identifier) @module
+            (scoped_identifier) @module
+            (use_as_clause path: (_) @module)
+            (scoped_use_list path: (_) @module)
+            (use_wildcard (_) @module)])
+        (extern_crate_declaration name: (_) @module)
+    """,
+    is_test_path=path_matches(r"(?:^|/)(?:tests|benches)/|(?:^|/)(?:tests?|[^/]+_tests?)\.rs$"),
+    method_owner=_impl_type,
+)
