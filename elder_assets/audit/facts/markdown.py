@@ -34,7 +34,7 @@ class Heading(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Link(msgspec.Struct, frozen=True, array_like=True):
-    """A link or an image, and where it leads as written (percent-decoded)."""
+    """A link or an image, and where it leads, percent-encoded."""
 
     line: int
     target: str
@@ -129,6 +129,7 @@ class _Reader:
         blanked = _FRONT_MATTER.sub(lambda match: "\n" * match.group().count("\n"), text)
         self._text = blanked
         self._lines = blanked.split("\n")
+        self._block_end = 0
         self._chars = 0
         self._code_blocks = 0
         self._headings: list[Heading] = []
@@ -141,7 +142,8 @@ class _Reader:
         in_heading = 0
         line = 1
         for token in _parser().parse(self._text):
-            line = token.map[0] + 1 if token.map else line
+            if token.map:
+                line, self._block_end = token.map[0] + 1, token.map[1]
             if token.type == "heading_open":
                 in_heading = int(token.tag[1:])
             elif token.type in {"fence", "code_block"}:
@@ -198,11 +200,11 @@ class _Reader:
             self._code_blocks += reader.code_blocks
 
     def _take_link(self, target: str, line: int, *, is_image: bool) -> None:
-        self._links.append(Link(self._line_of(target, line), unquote(target).strip(), is_image))
+        self._links.append(Link(self._line_of(target, line), target.strip(), is_image))
 
     def _line_of(self, target: str, line: int) -> int:
         """The line where a link stands, looked up: code with line breaks before it moves the count."""
-        for number in range(line, min(line + 30, len(self._lines) + 1)):
+        for number in range(line, min(line + 30, self._block_end + 1)):
             written = self._lines[number - 1]
             if target and (target in written or unquote(target) in written):
                 return number
@@ -213,7 +215,11 @@ class _Reader:
         slug = _slug(heading.text)
         count = self._slugs[slug]
         self._slugs[slug] += 1
-        self._anchors.add(anchor_key(f"{slug}-{count}" if count else slug))
+        suffix = f"-{count}" if count else ""
+        self._anchors.add(anchor_key(slug + suffix))
+        self._anchors.add(anchor_key(_SHORTCODE.sub("", heading.text) + suffix))
+        if own := _OWN_ID.search(heading.text):  # kramdown, Docusaurus and pandoc name a heading's anchor so
+            self._anchors.update((anchor_key(own.group(1)), anchor_key(heading.text[: own.start()])))
 
 
 class _HtmlReader(HTMLParser):
@@ -253,6 +259,8 @@ class _HtmlReader(HTMLParser):
             self.text.append(data)
 
 
+_SHORTCODE = re.compile(r":[a-z0-9_+-]+:")
+_OWN_ID = re.compile(r"\{\s*:?\s*#([\w.-]+)[^}]*\}\s*$")
 _SLUG_DROPS = re.compile(r"[^\w\- ]")
 
 
@@ -266,7 +274,10 @@ _KEY_DROPS = re.compile(r"[\W_]+")
 
 def anchor_key(fragment: str) -> str:
     """A fragment without what renderers disagree on: case, punctuation, emoji, GitHub's `user-content-`."""
-    return _KEY_DROPS.sub("", unquote(fragment).lower().removeprefix("user-content-"))
+    plain = unquote(fragment).lower()
+    for prefix in ("user-content-", "markdown-header-"):  # GitHub, Bitbucket
+        plain = plain.removeprefix(prefix)
+    return _KEY_DROPS.sub("", plain)
 
 
 _DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -283,8 +294,9 @@ _UNDERLINE = re.compile(r"([=\-~^\"'`#*+:.])\1{2,}\s*$")
 _PREFIX_HEADING = re.compile(r"(={1,6}|\*{1,6}|h[1-6]\.|#{1,6})\s+(\S.*)$")
 _DIRECTIVE = re.compile(r"\.\. |:[\w-]+:|ifdef::|ifndef::|endif::|include::|image:|!\[|<[^>]*>\s*$|\|[^|]*\|\s*$")
 _LITERAL_START = re.compile(
-    r"(?:.*::\s*$|\.\. (?:code|code-block|sourcecode|parsed-literal)::|`{3,}|-{4,}$|#\+begin)", re.IGNORECASE
+    r"(?:.*::\s*$|\.\. (?:code|code-block|sourcecode|parsed-literal)::|`{3,}|#\+begin)", re.IGNORECASE
 )
+_WORD = re.compile(r"\w")
 _URL = re.compile(r"https?://\S+")
 
 
@@ -296,10 +308,11 @@ def _read_plain(text: str) -> Prose:
     for index, line in enumerate(lines):
         stripped = line.strip()
         following = lines[index + 1] if index + 1 < len(lines) else ""
-        if not stripped or _UNDERLINE.fullmatch(stripped):
-            continue
-        if _LITERAL_START.match(stripped):
+        is_listing = stripped == "----" and index > 0 and lines[index - 1][:1] in {"", "["}  # AsciiDoc
+        if _LITERAL_START.match(stripped) or is_listing:
             code_blocks += 1
+        if not _WORD.search(stripped):
+            continue
         if _UNDERLINE.fullmatch(following.strip()) and not line[0].isspace():
             headings.append(Heading(index + 1, 1, stripped))
         elif title := _PREFIX_HEADING.match(line):
