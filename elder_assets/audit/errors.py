@@ -10,6 +10,7 @@
     │   └── CheckoutFailed          git failed while cloning, fetching or reading
     ├── ProviderError           a git host answered something unusable
     ├── StoreError              the results store or the facts cache cannot be read or written
+    ├── FrameRefused            a frame breaks its schema; names the columns and rows
     ├── DeliveryFailed          a notice could not be delivered
     └── WebhookRejected         a webhook is not what it claims to be
 
@@ -70,6 +71,10 @@ class ProviderError(ElderError):
 
 class StoreError(ElderError):
     """The results store or the facts cache cannot be read or written."""
+
+
+class FrameRefused(ElderError):
+    """A frame breaks its schema; the message names each column with the first rows that are wrong."""
 
 
 class DeliveryFailed(ElderError, Transient):

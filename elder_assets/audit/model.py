@@ -6,6 +6,7 @@ their extractor in `facts/`) and anything that reads or decides.
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 from fractions import Fraction
 from typing import Literal
@@ -254,6 +255,23 @@ class MagicResult(msgspec.Struct, frozen=True, kw_only=True):
     duration_ms: float = 0.0
 
 
+class AuditKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes two audits equal (decision D2): the same key gives the same findings, byte for byte."""
+
+    repository: str
+    revision: str
+    """Full commit id, or the tree id of a staged audit."""
+    ruler: str
+    baseline: str = ""
+    """Commit of the audit compared with; '' for none."""
+    refs_digest: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The key as one short text, to join rows of one audit by."""
+        return "k1:" + hashlib.sha256(msgspec.json.encode(self)).hexdigest()
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """Everything one audit says. Equal audit keys give equal verdicts but for durations."""
 
@@ -269,6 +287,22 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
 
     @property
+    def key(self) -> AuditKey:
+        """What this audit is equal to."""
+        return audit_key(self.snapshot, self.ruler, self.baseline)
+
+    @property
     def outcomes(self) -> tuple[RuleOutcome, ...]:
         """Every rule's outcome, in catalogue order of the magics."""
         return tuple(outcome for magic in self.magics for outcome in magic.outcomes)
+
+
+def audit_key(snapshot: Snapshot, ruler: str, baseline: str | None) -> AuditKey:
+    """The key of an audit of a snapshot under a ruler (its digest), compared with a baseline commit."""
+    return AuditKey(
+        repository=snapshot.repository,
+        revision=snapshot.commit or snapshot.tree,
+        ruler=ruler,
+        baseline=baseline or "",
+        refs_digest=snapshot.refs_digest,
+    )

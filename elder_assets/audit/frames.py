@@ -1,0 +1,436 @@
+"""Frame schemas: the tables that Dagster, the store, the checks and the pages share, and the only pandas of the core.
+
+Records become frames here and nowhere else. Every frame has one schema: columns in a fixed order with dtype,
+unit and allowed values, and the columns that identify a row. Great-expectations suites are derived from the same
+schemas (`elder_assets/checks/suites.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+import pandas as pd
+
+from elder_assets.audit.errors import FrameRefused
+from elder_assets.audit.model import Finding, MagicResult, RuleOutcome, Severity, Snapshot, Status, Tier, Verdict
+from elder_assets.audit.scoring import rounded
+
+Dtype = Literal["str", "int64", "float64", "datetime64[us, UTC]"]
+ROWS_NAMED_MAX = 5
+"""Wrong rows that an error names for each column."""
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """One column: what it holds and what is allowed in it."""
+
+    name: str
+    dtype: Dtype = "str"
+    unit: str = ""
+    """Of a number: 'lines', 'share 0-1', 'points 0-100', 'ms'."""
+    nullable: bool = False
+    allowed: tuple[str, ...] = ()
+    """Closed set of values; empty = any."""
+    lowest: float | None = None
+    highest: float | None = None
+    pattern: str = ""
+    """Regular expression that the whole value matches; '' = any."""
+
+
+class FrameSchema(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of frame."""
+
+    name: str
+    row: str
+    """What one row is."""
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    """Columns that together identify a row."""
+
+    @property
+    def names(self) -> list[str]:
+        """Column names, in order."""
+        return [column.name for column in self.columns]
+
+
+OID = r"[0-9a-f]{40}|[0-9a-f]{64}"
+SHA256 = r"[0-9a-f]{64}"
+RULE_CODE = r"[A-Z]{3}\d{3}"
+FRACTION = r"-?\d+(/\d+)?"
+
+_RULE_STATUSES = (Status.FINDING, Status.PASS, Status.NOT_APPLICABLE, Status.NOT_AVAILABLE, Status.ERROR)
+_SCORE_STATUSES = (
+    Status.PASSED,
+    Status.WARNING,
+    Status.FAILED,
+    Status.NOT_APPLICABLE,
+    Status.INSUFFICIENT,
+    Status.ERROR,
+)
+_IDENTITY = (
+    Column(name="audit_key", pattern=f"k1:{SHA256}"),
+    Column(name="repository", pattern=r".+"),
+    Column(name="revision", pattern=OID),
+)
+_SCORE = (
+    Column(name="score", dtype="float64", unit="points 0-100, rounded to 0.1", nullable=True, lowest=0, highest=100),
+    Column(name="score_exact", unit="points 0-100, exact fraction", nullable=True, pattern=FRACTION),
+)
+
+SNAPSHOTS = FrameSchema(
+    name="snapshots",
+    row="one audited snapshot of a repository under a ruler",
+    columns=(
+        *_IDENTITY,
+        Column(name="commit", nullable=True, pattern=OID),
+        Column(name="tree", pattern=OID),
+        Column(name="kind", allowed=("default", "change_request", "adhoc")),
+        Column(name="as_of_utc", dtype="datetime64[us, UTC]"),
+        Column(name="audited_at_utc", dtype="datetime64[us, UTC]", nullable=True),
+        Column(name="ruler", pattern=SHA256),
+        Column(name="baseline", nullable=True, pattern=OID),
+        Column(name="refs_digest"),
+        Column(name="eligible_files", dtype="int64", unit="files", lowest=0),
+        Column(name="analysed_files", dtype="int64", unit="files", lowest=0),
+        Column(name="coverage_share", dtype="float64", unit="share 0-1", nullable=True, lowest=0, highest=1),
+        Column(name="status", allowed=tuple(_SCORE_STATUSES)),
+        Column(name="reason"),
+        *_SCORE,
+        Column(name="findings", dtype="int64", unit="findings", lowest=0),
+        Column(name="run_id", nullable=True),
+    ),
+    key=("audit_key",),
+)
+
+FINDINGS = FrameSchema(
+    name="findings",
+    row="one finding of a rule on a snapshot",
+    columns=(
+        *_IDENTITY,
+        Column(name="magic", pattern=r"[a-z_]+"),
+        Column(name="rule", pattern=RULE_CODE),
+        Column(name="severity", allowed=tuple(Severity)),
+        Column(name="tier", allowed=tuple(Tier)),
+        Column(name="path"),
+        Column(name="line", dtype="int64", unit="lines, 1-based; 0 = the whole file", lowest=0),
+        Column(name="symbol"),
+        Column(name="message", pattern=r"(?s).+"),
+        Column(name="remedy"),
+        Column(name="fingerprint", pattern=rf"v1:{SHA256}"),
+        Column(name="unit", pattern=r"(?s).+"),
+    ),
+    key=("audit_key", "fingerprint"),
+)
+
+OUTCOMES = FrameSchema(
+    name="outcomes",
+    row="how one rule came out on a snapshot",
+    columns=(
+        *_IDENTITY,
+        Column(name="magic", pattern=r"[a-z_]+"),
+        Column(name="rule", pattern=RULE_CODE),
+        Column(name="status", allowed=tuple(_RULE_STATUSES)),
+        Column(name="reason"),
+        Column(name="units", dtype="int64", unit="eligible units", lowest=0),
+        Column(name="affected", dtype="int64", unit="units with a finding", lowest=0),
+        Column(name="duration_ms", dtype="float64", unit="ms", lowest=0),
+    ),
+    key=("audit_key", "rule"),
+)
+
+SCORES = FrameSchema(
+    name="scores",
+    row="how one magic came out on a snapshot",
+    columns=(
+        *_IDENTITY,
+        Column(name="magic", pattern=r"[a-z_]+"),
+        Column(name="status", allowed=tuple(_SCORE_STATUSES)),
+        Column(name="reason"),
+        *_SCORE,
+        Column(name="weight_share", unit="share 0-1 of the rule weight that applied, exact fraction", pattern=FRACTION),
+        Column(name="findings", dtype="int64", unit="findings", lowest=0),
+        Column(name="suggestions", dtype="int64", unit="findings with a remedy", lowest=0),
+        Column(name="duration_ms", dtype="float64", unit="ms", lowest=0),
+    ),
+    key=("audit_key", "magic"),
+)
+
+SCHEMAS = {schema.name: schema for schema in (SNAPSHOTS, FINDINGS, OUTCOMES, SCORES)}
+
+
+def empty_frame(schema: FrameSchema) -> pd.DataFrame:
+    """A frame without rows, with the schema's columns and dtypes."""
+    return frame(schema, [])
+
+
+def frame(schema: FrameSchema, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """A frame from rows, in the order given; None is missing. Not validated.
+
+    Raises:
+        FrameRefused: a value cannot become the dtype of its column.
+    """
+    rows = list(rows)
+    series = {}
+    for column in schema.columns:
+        values = [row[column.name] for row in rows]
+        try:
+            series[column.name] = _series(values, column.dtype)
+        except (TypeError, ValueError) as error:
+            msg = f"{schema.name}.{column.name} cannot be {column.dtype}: {error}"
+            raise FrameRefused(msg) from error
+    return pd.DataFrame(series)
+
+
+def _series(values: Sequence[Any], dtype: Dtype) -> pd.Series[Any]:
+    if dtype == "datetime64[us, UTC]":
+        return pd.Series(pd.to_datetime(list(values), utc=True), dtype=dtype)
+    if dtype == "str":
+        values = [None if value is None else str(value) for value in values]
+    return pd.Series(list(values), dtype=dtype)
+
+
+def validate(schema: FrameSchema, content: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame unchanged when it keeps its schema.
+
+    Raises:
+        FrameRefused: it does not; the message names every column that is wrong, with its first wrong rows.
+    """
+    if broken := problems(schema, content):
+        raise FrameRefused("; ".join(broken))
+    return content
+
+
+def problems(schema: FrameSchema, content: pd.DataFrame) -> list[str]:
+    """What is wrong with a frame, in words; [] when it keeps its schema."""
+    if list(content.columns) != schema.names:
+        lacking = [name for name in schema.names if name not in content.columns]
+        unknown = [name for name in content.columns if name not in schema.names]
+        return [f"{schema.name}: columns differ: lacking {lacking}, unknown {unknown}, order {list(content.columns)}"]
+    found = [problem for column in schema.columns for problem in _column_problems(schema, column, content)]
+    twice = content.duplicated(list(schema.key))
+    if twice.any():
+        found.append(f"{schema.name}: key {', '.join(schema.key)} is used twice in {_rows(content, twice)}")
+    return found
+
+
+def _column_problems(schema: FrameSchema, column: Column, content: pd.DataFrame) -> Iterable[str]:
+    values = content[column.name]
+    name = f"{schema.name}.{column.name}"
+    if str(values.dtype) != column.dtype:
+        yield f"{name}: dtype is {values.dtype}, must be {column.dtype}"
+        return
+    missing = values.isna()
+    if not column.nullable and missing.any():
+        yield f"{name}: missing in {_rows(content, missing)}"
+    for breaks, expected in _wrong_values(column, values):
+        wrong = breaks & ~missing
+        if wrong.any():
+            example = values[wrong].iloc[0]
+            yield f"{name}: {str(example)[:80]!r} is not {expected} in {_rows(content, wrong)}"
+
+
+def _wrong_values(column: Column, values: pd.Series[Any]) -> Iterable[tuple[pd.Series[bool], str]]:
+    if column.allowed:
+        yield ~values.isin(column.allowed), f"one of {', '.join(column.allowed)}"
+    if column.lowest is not None:
+        yield values < column.lowest, f"at least {column.lowest:g}"
+    if column.highest is not None:
+        yield values > column.highest, f"at most {column.highest:g}"
+    if column.pattern:
+        yield ~values.str.fullmatch(column.pattern, na=False), f"of the form {column.pattern}"
+
+
+def _rows(content: pd.DataFrame, wrong: pd.Series[bool]) -> str:
+    rows = [str(row) for row in content.index[wrong][:ROWS_NAMED_MAX]]
+    more = int(wrong.sum()) - len(rows)
+    return f"row {', '.join(rows)}" + (f" and {more} more" if more else "")
+
+
+# --- records to frames ------------------------------------------------------------------------------------
+
+LATEST_SECONDS = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
+EARLIEST_SECONDS = int(datetime(1, 1, 1, tzinfo=UTC).timestamp())
+
+
+def utc(seconds: int) -> datetime:
+    """Seconds since the epoch as a time; dates that no calendar holds become its first or last second.
+
+    A commit may carry any number as its date.
+    """
+    return datetime.fromtimestamp(min(max(seconds, EARLIEST_SECONDS), LATEST_SECONDS), UTC)
+
+
+def snapshots_frame(verdict: Verdict, run_id: str | None = None, audited_at: datetime | None = None) -> pd.DataFrame:
+    """The snapshot of a verdict: one row."""
+    coverage = verdict.coverage
+    row = {
+        **_identity(verdict),
+        "commit": verdict.snapshot.commit,
+        "tree": verdict.snapshot.tree,
+        "kind": verdict.snapshot.kind,
+        "as_of_utc": utc(verdict.snapshot.as_of),
+        "audited_at_utc": audited_at,
+        "ruler": verdict.ruler,
+        "baseline": verdict.baseline,
+        "refs_digest": verdict.snapshot.refs_digest,
+        "eligible_files": coverage.eligible,
+        "analysed_files": coverage.analysed,
+        "coverage_share": None if coverage.share is None else float(coverage.share),
+        "status": verdict.status,
+        "reason": verdict.reason,
+        "score": rounded(verdict.score),
+        "score_exact": None if verdict.score is None else str(verdict.score),
+        "findings": len(verdict.findings),
+        "run_id": run_id,
+    }
+    return frame(SNAPSHOTS, [row])
+
+
+def findings_frame(identity: Mapping[str, str], magic: str, findings: Iterable[Finding]) -> pd.DataFrame:
+    """Findings of one magic: one row per finding, in the order given.
+
+    Args:
+        identity: audit_key, repository and revision (see `identity`).
+        magic: whose findings they are.
+        findings: as `engine.judge_magic` returns them.
+    """
+    return frame(FINDINGS, (finding_row(identity, magic, finding) for finding in findings))
+
+
+def finding_row(identity: Mapping[str, str], magic: str, finding: Finding) -> dict[str, Any]:
+    """One finding as a row of FINDINGS."""
+    return {
+        **identity,
+        "magic": magic,
+        "rule": finding.rule,
+        "severity": finding.severity.value,
+        "tier": finding.tier.value,
+        "path": finding.path,
+        "line": finding.line,
+        "symbol": finding.symbol,
+        "message": finding.message,
+        "remedy": finding.remedy,
+        "fingerprint": finding.fingerprint,
+        "unit": finding.unit,
+    }
+
+
+def outcomes_frame(identity: Mapping[str, str], magic: str, outcomes: Iterable[RuleOutcome]) -> pd.DataFrame:
+    """Outcomes of one magic: one row per rule, in order of code."""
+    return frame(OUTCOMES, (outcome_row(identity, magic, outcome) for outcome in outcomes))
+
+
+def outcome_row(identity: Mapping[str, str], magic: str, outcome: RuleOutcome) -> dict[str, Any]:
+    """One outcome as a row of OUTCOMES."""
+    return {
+        **identity,
+        "magic": magic,
+        "rule": outcome.rule,
+        "status": outcome.status.value,
+        "reason": outcome.reason,
+        "units": outcome.units,
+        "affected": outcome.affected,
+        "duration_ms": outcome.duration_ms,
+    }
+
+
+def scores_frame(verdict: Verdict) -> pd.DataFrame:
+    """Scores of a verdict: one row per magic, in catalogue order."""
+    return frame(SCORES, (score_row(_identity(verdict), magic, verdict.findings) for magic in verdict.magics))
+
+
+def score_row(identity: Mapping[str, str], magic: MagicResult, findings: Iterable[Finding]) -> dict[str, Any]:
+    """One magic as a row of SCORES; findings of other magics are left out of its counts."""
+    rules = {outcome.rule for outcome in magic.outcomes}
+    own = [finding for finding in findings if finding.rule in rules]
+    return {
+        **identity,
+        "magic": magic.magic,
+        "status": magic.status.value,
+        "reason": magic.reason,
+        "score": rounded(magic.score),
+        "score_exact": None if magic.score is None else str(magic.score),
+        "weight_share": str(magic.weight_share),
+        "findings": len(own),
+        "suggestions": sum(1 for finding in own if finding.remedy),
+        "duration_ms": magic.duration_ms,
+    }
+
+
+def verdict_frames(
+    verdict: Verdict, run_id: str | None = None, audited_at: datetime | None = None
+) -> dict[str, pd.DataFrame]:
+    """Every frame of a verdict, by schema name, validated.
+
+    Raises:
+        FrameRefused: the verdict breaks a schema.
+    """
+    same, magic_of = _identity(verdict), magic_of_rule(verdict.magics)
+    rows = {
+        "findings": [finding_row(same, magic_of[finding.rule], finding) for finding in verdict.findings],
+        "outcomes": [outcome_row(same, magic.magic, o) for magic in verdict.magics for o in magic.outcomes],
+    }
+    frames = {
+        "snapshots": snapshots_frame(verdict, run_id, audited_at),
+        "findings": frame(FINDINGS, rows["findings"]),
+        "outcomes": frame(OUTCOMES, rows["outcomes"]),
+        "scores": scores_frame(verdict),
+    }
+    return {name: validate(SCHEMAS[name], content) for name, content in frames.items()}
+
+
+def magic_of_rule(magics: Iterable[MagicResult]) -> dict[str, str]:
+    """Rule code to the magic that it belongs to."""
+    return {outcome.rule: magic.magic for magic in magics for outcome in magic.outcomes}
+
+
+def identity(snapshot: Snapshot, key_digest: str) -> dict[str, str]:
+    """The columns that every row of one audit shares."""
+    return {
+        "audit_key": key_digest,
+        "repository": snapshot.repository,
+        "revision": snapshot.commit or snapshot.tree,
+    }
+
+
+def _identity(verdict: Verdict) -> dict[str, str]:
+    return identity(verdict.snapshot, verdict.key.digest)
+
+
+# --- frames to records ------------------------------------------------------------------------------------
+
+
+def findings_of(content: pd.DataFrame) -> tuple[Finding, ...]:
+    """The findings that a frame of FINDINGS holds, in order of rows."""
+    return tuple(
+        Finding(
+            rule=row["rule"],
+            severity=Severity(row["severity"]),
+            tier=Tier(row["tier"]),
+            path=row["path"],
+            line=int(row["line"]),
+            symbol=row["symbol"],
+            message=row["message"],
+            remedy=row["remedy"],
+            fingerprint=row["fingerprint"],
+            unit=row["unit"],
+        )
+        for row in content.to_dict("records")
+    )
+
+
+def outcomes_of(content: pd.DataFrame) -> tuple[RuleOutcome, ...]:
+    """The outcomes that a frame of OUTCOMES holds, in order of rows."""
+    return tuple(
+        RuleOutcome(
+            rule=row["rule"],
+            status=Status(row["status"]),
+            reason=row["reason"],
+            units=int(row["units"]),
+            affected=int(row["affected"]),
+            duration_ms=float(row["duration_ms"]),
+        )
+        for row in content.to_dict("records")
+    )
