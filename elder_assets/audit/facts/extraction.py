@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from elder_assets.audit.errors import CatalogueError
-from elder_assets.audit.facts.grammars import Blob
+from elder_assets.audit.facts.grammars import Blob, ParseFailed
 from elder_assets.audit.model import FileClass, SourceFile
 
 T = TypeVar("T")
@@ -103,9 +103,11 @@ class Extractor(Generic[T]):
     @functools.cached_property
     def record(self) -> type[T]:
         """The record type, read off the function's return annotation."""
-        hints = typing.get_type_hints(self.function, include_extras=True)
-        record: type[T] = hints["return"]
+        record: type[T] = self._returned()
         return record
+
+    def _returned(self) -> Any:
+        return typing.get_type_hints(self.function, include_extras=True)["return"]
 
     def encode(self, payload: T) -> bytes:
         """A payload as stored."""
@@ -125,6 +127,38 @@ class Extractor(Generic[T]):
 
     def __repr__(self) -> str:
         return f"<extractor {self.name} v{self.version}>"
+
+
+class BatchExtractor(Extractor[T]):
+    """An extractor that is dear to start, such as a tool in a process of its own: it takes many blobs at once.
+
+    Its function gives one record for each blob, in the order given; a `Refused` in place of a record says why
+    that blob has none. It raises when the whole batch failed.
+    """
+
+    batch: Callable[[Sequence[Blob]], Sequence[T | Refused]]
+
+    def __call__(self, blob: Blob) -> T:
+        """The record of one blob.
+
+        Raises:
+            ParseFailed: the blob was refused.
+        """
+        record = self.batch([blob])[0]
+        if isinstance(record, Refused):
+            raise ParseFailed(record.reason)
+        return record
+
+    def _returned(self) -> Any:
+        """`Sequence[Record | Refused]` to `Record`."""
+        (members,) = typing.get_args(super()._returned())
+        return next(member for member in typing.get_args(members) if member is not Refused)
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A blob of a batch for which there is no record, and why."""
+
+    reason: str
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -154,6 +188,33 @@ def extractor(
             wants=wants,
             max_bytes=max_bytes,
         )
+
+    return decorate
+
+
+def batch_extractor(
+    *,
+    version: int,
+    name: str | None = None,
+    variants: Iterable[str] | None = None,
+    file_classes: Iterable[FileClass] | None = None,
+    wants: Callable[[SourceFile], bool] | None = None,
+    max_bytes: int = PARSE_BYTES_MAX,
+) -> Callable[[Callable[[Sequence[Blob]], Sequence[T | Refused]]], BatchExtractor[T]]:
+    """Declare an extractor that takes many blobs at once; see `extractor` and `BatchExtractor`."""
+
+    def decorate(function: Callable[[Sequence[Blob]], Sequence[T | Refused]]) -> BatchExtractor[T]:
+        declared: BatchExtractor[T] = BatchExtractor(
+            typing.cast("Callable[[Blob], T]", function),
+            name=name or function.__name__,
+            version=version,
+            variants=None if variants is None else frozenset(variants),
+            file_classes=None if file_classes is None else frozenset(file_classes),
+            wants=wants,
+            max_bytes=max_bytes,
+        )
+        declared.batch = function
+        return declared
 
     return decorate
 

@@ -66,6 +66,13 @@ class Functions(msgspec.Struct, frozen=True, array_like=True):
     has_errors: bool = False
     """The parser met something that it could not read; a fact, not a verdict (D23)."""
 
+    def enclosing(self, line: int) -> str:
+        """Symbol of the innermost function or class that holds the line; '' outside of all."""
+        around = [
+            (item.line, item.symbol) for item in self.functions + self.classes if item.line <= line <= item.end_line
+        ]
+        return max(around, default=(0, ""))[1]
+
 
 def is_code(file: SourceFile) -> bool:
     """Whether a grammar of a programming language reads the file."""

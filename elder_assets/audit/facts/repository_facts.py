@@ -10,7 +10,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from elder_assets.audit.facts.commit_log import History, HistoryBlob
-from elder_assets.audit.facts.extraction import AnyExtractor, Extractor, FactKey, FactStore
+from elder_assets.audit.facts.extraction import (
+    AnyExtractor,
+    BatchExtractor,
+    Extractor,
+    FactKey,
+    FactStore,
+    Refused,
+)
 from elder_assets.audit.facts.git_patterns import AttributeRules
 from elder_assets.audit.facts.grammars import Blob
 from elder_assets.audit.facts.source_tree import (
@@ -227,6 +234,21 @@ def _key(extractor: AnyExtractor, oid: str, variant: str) -> FactKey:
     return FactKey(bytes.fromhex(oid), variant, extractor.name, extractor.version)
 
 
+BATCH_BYTES_MAX = 8_000_000
+"""Bytes of blobs that wait for one run of a batch extractor; chosen by us: one run for most repositories."""
+
+
+class _Batch:
+    """Blobs that wait for one run of a batch extractor, by (oid, variant)."""
+
+    __slots__ = ("blobs", "extractor", "size")
+
+    def __init__(self, extractor: BatchExtractor[Any]) -> None:
+        self.extractor = extractor
+        self.blobs: dict[tuple[str, str], Blob] = {}
+        self.size = 0
+
+
 class _TreeCollector:
     def __init__(
         self, source: BlobSource, store: FactStore, extractors: Sequence[AnyExtractor], progress: Progress
@@ -239,6 +261,8 @@ class _TreeCollector:
         self._skipped: dict[str, str] = {}
         """Blob id to the reason why it could not be analysed."""
         self._new_rows: list[tuple[FactKey, bytes]] = []
+        self._waiting: dict[str, _Batch] = {}
+        """Name of a batch extractor to the blobs that wait for its next run."""
 
     def collect(self, commit: str | None) -> TreeFacts:
         entries = self._source.tree(commit)
@@ -308,6 +332,8 @@ class _TreeCollector:
                 continue
             for entry in wanted[oid]:
                 self._extract(entry, data)
+        for name in sorted(self._waiting):
+            self._run_batch(self._waiting[name])
 
     @property
     def _profiles(self) -> dict[tuple[str, str], Any]:
@@ -333,7 +359,11 @@ class _TreeCollector:
             self._run(text_profile, file, blob)
             file = self._file(entry)
         for extractor, _ in self._plan(file):
-            if (file.oid, file.variant) not in self._payloads[extractor.name]:
+            if (file.oid, file.variant) in self._payloads[extractor.name]:
+                continue
+            if isinstance(extractor, BatchExtractor):
+                self._wait(extractor, file, data)
+            else:
                 self._run(extractor, file, blob)
 
     def _run(self, extractor: AnyExtractor, file: SourceFile, blob: Blob) -> None:
@@ -344,6 +374,28 @@ class _TreeCollector:
             return
         self._payloads[extractor.name][file.oid, file.variant] = payload
         self._new_rows.append((_key(extractor, file.oid, file.variant), extractor.encode(payload)))
+
+    def _wait(self, extractor: BatchExtractor[Any], file: SourceFile, data: bytes) -> None:
+        """Put a blob into the next run of a batch extractor; a full batch runs at once, so memory stays small."""
+        batch = self._waiting.setdefault(extractor.name, _Batch(extractor))
+        if (file.oid, file.variant) not in batch.blobs:
+            batch.blobs[file.oid, file.variant] = Blob(data, file.variant)
+            batch.size += len(data)
+        if batch.size >= BATCH_BYTES_MAX:
+            self._run_batch(self._waiting.pop(extractor.name))
+
+    def _run_batch(self, batch: _Batch) -> None:
+        extractor = batch.extractor
+        try:
+            records = extractor.batch(list(batch.blobs.values()))
+        except Exception as error:  # noqa: BLE001 - error boundary: a tool that fails must not end an audit; it is reported
+            records = [Refused(str(error) or type(error).__name__)] * len(batch.blobs)
+        for (oid, variant), record in zip(batch.blobs, records, strict=True):
+            if isinstance(record, Refused):
+                self._skipped[oid] = f"{extractor.name}: {record.reason}"
+                continue
+            self._payloads[extractor.name][oid, variant] = record
+            self._new_rows.append((_key(extractor, oid, variant), extractor.encode(record)))
 
     def _coverage(self, files: Sequence[SourceFile]) -> Coverage:
         eligible = [file for file in files if file.file_class in AUTHORED_CLASSES]

@@ -45,14 +45,17 @@ def find_secrets(data: bytes) -> tuple[SecretCandidate, ...]:
     return tuple(sorted(found, key=lambda candidate: candidate.start))
 
 
+_NOT_LINE_END = re.compile(rb"[^\r\n]")
+
+
 def redact(data: bytes) -> bytes:
-    """The same bytes with every secret candidate replaced by as many '*'; for facts that hold text."""
+    """The same bytes with every byte of a secret candidate but line ends replaced by '*'; for facts that hold text."""
     found = find_secrets(data)
     if not found:
         return data
     redacted = bytearray(data)
     for candidate in found:
-        redacted[candidate.start : candidate.end] = b"*" * (candidate.end - candidate.start)
+        redacted[candidate.start : candidate.end] = _NOT_LINE_END.sub(b"*", data[candidate.start : candidate.end])
     return bytes(redacted)
 
 
