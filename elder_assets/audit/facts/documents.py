@@ -27,12 +27,16 @@ NODES_MAX = 200_000
 Scalar = str | int | float | bool | None
 
 
-class Node(msgspec.Struct, frozen=True):
+class Node(msgspec.Struct, frozen=True, omit_defaults=True):
     """One value of a document and its line."""
 
     line: int
-    """1-based; 0 where the format's parser does not tell (TOML, JSON and INI give the line of the key)."""
+    """1-based line of the key, or of the value itself in a sequence; 0 where the format's parser does not tell."""
     value: str | int | float | bool | list[Node] | dict[str, Node] | None
+    text_line: int = 0
+    """For a block of text (`run: |`): the line on which its first line of text stands; 0 for any other value."""
+    is_folded: bool = False
+    """A text whose lines were joined by the reader (`>`, or plain text over several lines): inner lines are lost."""
 
     def get(self, *path: str) -> Node | None:
         """The node below mapping keys; None as soon as one is absent or its parent is no mapping."""
@@ -93,9 +97,12 @@ _WANTED = re.compile(
     r"|serverless\.ya?ml|template\.ya?ml|(?:docker-)?compose[\w.-]*\.ya?ml|\.pre-commit-config\.yaml|elder\.yaml"
     r"|action\.ya?ml|codecov\.ya?ml|\.rspec|book\.toml|antora\.ya?ml|netlify\.toml|Chart\.yaml)$"
     r"|^\.github/(?:workflows|actions)/.*\.ya?ml$|^\.gitlab-ci[\w./-]*\.ya?ml$|^\.gitlab/.*\.ya?ml$"
-    r"|^\.circleci/config\.ya?ml$|^\.?azure-pipelines[\w./-]*\.ya?ml$|^bitbucket-pipelines\.ya?ml$"
-    r"|^\.travis\.ya?ml$|^\.?appveyor\.ya?ml$|^\.buildkite/.*\.ya?ml$|^\.drone\.ya?ml$|^\.woodpecker.*\.ya?ml$"
-    r"|^\.cirrus\.ya?ml$|^\.semaphore/.*\.ya?ml$|^cloudbuild\.ya?ml$|^buildspec\.ya?ml$|^\.builds/.*\.ya?ml$"
+    r"|^\.(?:gitea|forgejo)/(?:workflows|actions)/.*\.ya?ml$|^(?:\.?ci|\.?gitlab(?:-ci)?)/[\w./-]*\.ya?ml$"
+    r"|^\.circleci/[\w./-]*\.ya?ml$|^circle\.yml$|(?:^|/)[\w.-]*azure-pipelines?[\w./-]*\.ya?ml$|^bitbucket-pipelines\.ya?ml$"
+    r"|^(?:eng|build)/pipelines/[\w./-]*\.ya?ml$|^\.(?:azuredevops|azure|ado|pipelines|vsts)/[\w./-]*\.ya?ml$"
+    r"|^\.travis\.ya?ml$|^\.?appveyor[\w./-]*\.ya?ml$|^\.buildkite/.*\.ya?ml$|^\.drone\.ya?ml$|^\.woodpecker.*\.ya?ml$"
+    r"|^\.cirrus\.ya?ml$|^\.semaphore/.*\.ya?ml$|^[\w./-]*cloudbuild[\w.-]*\.ya?ml$|^[\w./-]*buildspec[\w.-]*\.ya?ml$"
+    r"|^\.builds?(?:/.*)?\.ya?ml$|^\.?zuul\.(?:ya?ml|d/[\w./-]*\.ya?ml)$|^\.taskcluster\.ya?ml$"
 )
 _LINE_VARIANTS = frozenset(
     {"dockerfile", "makefile", "requirements", "go-mod", "owners", "ignore", "attributes", "mailmap", "jenkinsfile"}
@@ -105,7 +112,7 @@ _LINE_FILES = re.compile(
 )
 
 
-@extractor(version=1, wants=lambda file: _WANTED.search(file.path) is not None)
+@extractor(version=2, wants=lambda file: _WANTED.search(file.path) is not None)
 def document(blob: Blob) -> Document:
     """Parse a configuration or manifest file into a tree with lines."""
     text = redact(blob.data).decode("utf-8-sig", errors="replace")
@@ -168,13 +175,20 @@ def _yaml_node(node: yaml.Node, budget: list[int], open_nodes: tuple[int, ...]) 
                 continue
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
             member = _yaml_node(value, budget, inner)
-            if isinstance(value, yaml.ScalarNode) or member.line < key.start_mark.line + 1:
-                member = Node(key.start_mark.line + 1, member.value)
-            pairs[name] = member
+            pairs[name] = Node(key.start_mark.line + 1, member.value, member.text_line, member.is_folded)
         return Node(line, pairs)
     if isinstance(node, yaml.SequenceNode):
         return Node(line, [_yaml_node(member, budget, inner) for member in node.value])
-    return Node(line, _yaml_scalar(node))
+    assert isinstance(node, yaml.ScalarNode)  # noqa: S101 - YAML has no fourth kind of node
+    return _yaml_text(node, line)
+
+
+def _yaml_text(node: yaml.ScalarNode, line: int) -> Node:
+    value = _yaml_scalar(node)
+    if node.style in {"|", ">"}:
+        return Node(line, value, line + 1, is_folded=node.style == ">")
+    is_folded = node.end_mark.line > node.start_mark.line
+    return Node(line, value, line if is_folded else 0, is_folded)
 
 
 def _yaml_scalar(node: yaml.Node) -> Scalar:
