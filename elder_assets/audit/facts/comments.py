@@ -74,7 +74,7 @@ _DIRECTIVE = re.compile(r"\belder:\s*(.{1,400})")
 @extractor(version=1, file_classes=CODE_CLASSES, wants=is_code)
 def comments(blob: Blob) -> Comments:
     """Read debt markers, suppressions and our own directives from a file's comment tokens."""
-    nodes = blob.captures(blob.language.comments).get("comment", [])
+    nodes = blob.marked.get("comment", [])
     debt: list[DebtMarker] = []
     suppressions: list[Suppression] = []
     directives: list[tuple[int, str]] = []

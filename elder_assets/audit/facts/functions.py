@@ -99,7 +99,7 @@ _ORDER = {
 
 def _events(blob: Blob) -> list[tuple[int, int, int, str, Node]]:
     """(start, -end, order, capture name, node) of all captures, outer nodes before inner ones."""
-    captures = blob.captures(blob.language.structure)
+    captures = blob.marked
     ids = {name: {node.id for node in captures.get(name, ())} for name in ("function", "chained", "wrapper")}
     nameless = {
         "closure": ids["function"] | ids["wrapper"],
@@ -111,7 +111,7 @@ def _events(blob: Blob) -> list[tuple[int, int, int, str, Node]]:
         order = _ORDER.get(name)
         if order is None:
             continue
-        known = nameless.get(name, frozenset())
+        known = nameless.get(name, set())
         for node in nodes:
             own = "branch" if name == "nesting" and node.id in ids["chained"] else name
             if node.id not in known:
@@ -162,8 +162,11 @@ class _Sweep:
             self._enter_class(node, end)
         elif name == "base":
             self._classes[-1][2].append(_base_name(self._blob.source(node)))
-        elif name == "function" or (name == "closure" and not self._open):
-            self._enter_function(node, end, is_named=name == "function")
+        elif name == "function":
+            self._enter_function(node, end, _name_of(self._blob, node))
+        elif name == "closure" and not self._open:
+            if not _is_wrapper(self._blob, node):
+                self._enter_function(node, end, ANONYMOUS)
         elif self._open:
             self._count(self._open[-1], name, start, end, node)
 
@@ -172,8 +175,7 @@ class _Sweep:
         self._classes.append((self._symbol(own), node, []))
         self._scopes.append((end, own))
 
-    def _enter_function(self, node: Node, end: int, *, is_named: bool) -> None:
-        own = _name_of(self._blob, node) if is_named else ANONYMOUS
+    def _enter_function(self, node: Node, end: int, own: str) -> None:
         language = self._blob.language
         if language.method_owner is not None and (owner := language.method_owner(self._blob, node)):
             own = f"{owner}.{own}"
@@ -286,6 +288,14 @@ def _name_of(blob: Blob, node: Node) -> str:
     return ANONYMOUS if name is None else blob.source(name).strip("\"'")[:200]
 
 
+def _is_wrapper(blob: Blob, node: Node) -> bool:
+    """Whether a nameless function is the callback of `define`, `describe` and their like."""
+    calls = blob.language.wrapper_calls
+    call = node.parent.parent if calls and node.parent is not None else None
+    callee = None if call is None else call.child_by_field_name("function")
+    return callee is not None and blob.source(callee).partition(".")[0] in calls
+
+
 _NOT_POSITIONAL = {
     "attribute_item", "block_comment", "block_parameter", "comment", "dictionary_splat_pattern", "hash_splat_nil",
     "hash_splat_parameter", "keyword_parameter", "line_comment", "positional_separator", "receiver_parameter",
@@ -357,7 +367,7 @@ class _CodeLines:
 
 def _without_comments(blob: Blob) -> bytes:
     """The file with comments, docstrings and blanks left out; its line ends stay."""
-    captures = blob.captures(blob.language.comments)
+    captures = blob.marked
     spans = sorted(
         (node.start_byte, node.end_byte) for name in ("comment", "docstring") for node in captures.get(name, ())
     )

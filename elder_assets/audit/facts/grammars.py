@@ -41,12 +41,19 @@ class Language(msgspec.Struct, frozen=True, kw_only=True):
     """Whole file name to grammar variant, for files without an ending: {'Rakefile': 'ruby'}."""
     grammars: dict[str, Callable[[], Any]]
     """Grammar variant to the function that loads its tree-sitter grammar."""
+    # The three queries run as one, over every file. No predicates (#eq? and its like): one on a frequent node costs
+    # a third of a parse; check the text of the few captured nodes in Python.
     structure: str
     """Query for `functions.py`; its module docstring says what each capture means."""
     comments: str
     """Query for `comments.py`; captures @comment and @docstring (a string that only documents)."""
     imports: str
-    """Query for `imports.py`; captures @module (the imported module's text)."""
+    """Query for `imports.py`; captures @module (the imported module's text), and @called for the string that a call
+    has for its first argument: a module where the call is one of `import_calls`."""
+    import_calls: tuple[str, ...] = ()
+    """Functions that import: {'require'}."""
+    wrapper_calls: frozenset[str] = frozenset()
+    """Functions whose nameless callback stands for a module or a group of tests: 'define', 'describe'."""
     is_test_path: Callable[[str], bool]
     """Whether the language's test runners would collect the file with this path."""
     tests: Callable[[Blob], Iterable[Any]] | None = None
@@ -180,23 +187,17 @@ class Blob:
             raise ParseFailed(msg) from error
 
     def captures(self, query: str, node: Node | None = None) -> dict[str, list[Node]]:
-        """Nodes that a query captures in the whole file or below `node`, by capture name.
-
-        What the whole file yields is kept: `functions` and `comments` both ask for the comments.
-        """
+        """Nodes that a query captures in the whole file or below `node`, by capture name."""
         import tree_sitter
 
-        if node is None and query in self._captures:
-            return self._captures[query]
         cursor = tree_sitter.QueryCursor(query_of(self.variant, query))
-        found = cursor.captures(self.tree.root_node if node is None else node)
-        if node is None:
-            self._captures[query] = found
-        return found
+        return cursor.captures(self.tree.root_node if node is None else node)
 
     @functools.cached_property
-    def _captures(self) -> dict[str, dict[str, list[Node]]]:
-        return {}
+    def marked(self) -> dict[str, list[Node]]:
+        """What the structure, comments and imports queries of the language capture, in one pass over the tree."""
+        language = self.language
+        return self.captures(language.structure + language.comments + language.imports)
 
     def source(self, node: Node) -> str:
         """The text of a node."""

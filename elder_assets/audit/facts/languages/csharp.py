@@ -47,7 +47,9 @@ LANGUAGE = Language(
         (if_statement alternative: (_) @flat)
         [(switch_statement) (switch_expression)] @block
         (switch_section "case") @branch
-        ((switch_expression_arm . (_) @_pattern) @branch (#not-eq? @_pattern "_"))
+        (switch_expression_arm . [(constant_pattern) (declaration_pattern) (recursive_pattern) (relational_pattern)
+            (type_pattern) (and_pattern) (or_pattern) (negated_pattern) (var_pattern) (list_pattern) (tuple_pattern)
+            (parenthesized_pattern) (identifier) (qualified_name) (member_access_expression)]) @branch
         [(when_clause) (catch_filter_clause)] @branch
         (conditional_expression) @inline
         (binary_expression operator: ["&&" "||"]) @boolean

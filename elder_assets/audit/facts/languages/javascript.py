@@ -23,12 +23,11 @@ FUNCTIONS = """
     (call_expression
         function: [(function_expression) (parenthesized_expression (function_expression))]
         arguments: (arguments [(function_expression) (arrow_function)] @wrapper))
-    (call_expression
-        function: (identifier) @_callee
-        arguments: (arguments [(function_expression) (arrow_function)] @wrapper)
-        (#any-of? @_callee "define" "require" "describe" "context" "suite" "jQuery" "$"))
 """
-"""Shared with TypeScript. A @wrapper stands for a module: `(function () {...})()`, AMD, UMD, `describe(...)`."""
+"""Shared with TypeScript. A @wrapper stands for a module: `(function () {...})()`, and the factory given to it."""
+
+WRAPPER_CALLS = frozenset(("define", "require", "describe", "context", "suite", "jQuery", "$"))
+"""AMD, groups of tests, and jQuery's `$(function () {...})`."""
 
 CONTROL_FLOW = """
     [(if_statement) (for_statement) (for_in_statement) (while_statement) (do_statement) (catch_clause)] @nesting
@@ -46,10 +45,7 @@ IMPORTS = """
     (import_statement source: (string) @module)
     (export_statement source: (string) @module)
     (call_expression function: (import) arguments: (arguments . (string) @module))
-    (call_expression
-        function: (identifier) @_callee
-        arguments: (arguments . (string) @module .)
-        (#eq? @_callee "require"))
+    (call_expression function: (identifier) arguments: (arguments . (string) @called .))
 """
 
 is_test_path = path_matches(
@@ -73,5 +69,7 @@ LANGUAGE = Language(
     """,
     comments="[(comment) (html_comment)] @comment",
     imports=IMPORTS,
+    import_calls=("require",),
+    wrapper_calls=WRAPPER_CALLS,
     is_test_path=is_test_path,
 )

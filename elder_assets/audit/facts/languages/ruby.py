@@ -36,12 +36,8 @@ LANGUAGE = Language(
         (binary operator: ["&&" "||" "and" "or"]) @boolean
     """,
     comments="(comment) @comment",
-    imports="""
-        (call
-            method: (identifier) @_method
-            arguments: (argument_list . (string) @module .)
-            (#any-of? @_method "require" "require_relative" "load"))
-    """,
+    imports="(call !receiver arguments: (argument_list . (string) @called .))",
+    import_calls=("require", "require_relative", "load"),
     is_test_path=path_matches(
         r"(?:^|/)(?:test_[^/]*|[^/]*_(?:test|spec)|(?:spec|test|rails)_helper)\.rb$"
         r"|(?:^|/)features/(?:step_definitions|support)/"

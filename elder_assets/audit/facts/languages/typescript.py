@@ -5,7 +5,7 @@ from __future__ import annotations
 import tree_sitter_typescript
 
 from elder_assets.audit.facts.grammars import Language
-from elder_assets.audit.facts.languages.javascript import CONTROL_FLOW, FUNCTIONS, IMPORTS, is_test_path
+from elder_assets.audit.facts.languages.javascript import CONTROL_FLOW, FUNCTIONS, IMPORTS, WRAPPER_CALLS, is_test_path
 
 LANGUAGE = Language(
     name="typescript",
@@ -26,5 +26,7 @@ LANGUAGE = Language(
     """,
     comments="[(comment) (html_comment)] @comment",
     imports=IMPORTS + "(import_require_clause source: (string) @module)",
+    import_calls=("require",),
+    wrapper_calls=WRAPPER_CALLS,
     is_test_path=is_test_path,
 )
