@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from elder_assets.audit.facts.extraction import extractor
 from elder_assets.audit.facts.functions import is_code
 from elder_assets.audit.facts.grammars import Blob
+from elder_assets.audit.facts.suppressions import Suppression, may_suppress, silenced_tools
 from elder_assets.audit.identity import normalise
 from elder_assets.audit.model import CODE_CLASSES
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
 
 
 class DebtMarker(msgspec.Struct, frozen=True, array_like=True):
@@ -19,19 +24,10 @@ class DebtMarker(msgspec.Struct, frozen=True, array_like=True):
     line: int
     word: str
     has_reference: bool
-    """An owner `TODO(ann)`, a ticket `#12` / `ABC-12` or a link stands in the same comment line."""
+    """An owner `TODO(ann)`, a ticket `#12` / `ABC-12` or a link stands in the same remark: the marker's line and the
+    comment lines that follow it directly."""
     tokens: str
     """Normalised text of the marker's line, for identity."""
-
-
-class Suppression(msgspec.Struct, frozen=True, array_like=True):
-    """A comment that silences another tool."""
-
-    line: int
-    tool: str
-    has_code: bool
-    """It names what it silences."""
-    tokens: str
 
 
 class Comments(msgspec.Struct, frozen=True, array_like=True):
@@ -44,70 +40,98 @@ class Comments(msgspec.Struct, frozen=True, array_like=True):
     """`elder:` comments: line and text behind 'elder:'."""
 
 
-_DEBT = re.compile(r"(?<![\w`'\"/.-])(TODO|FIXME|HACK|XXX)(?![\w`'\"/=-])")
-_REFERENCE = re.compile(
+@extractor(version=2, file_classes=CODE_CLASSES, wants=is_code)
+def comments(blob: Blob) -> Comments:
+    """Read debt markers, suppressions and our own directives from a file's comment tokens."""
+    nodes = sorted(blob.marked.get("comment", ()), key=lambda node: node.start_byte)
+    lines: set[int] = set()
+    for node in nodes:
+        lines.update(_lines_of(node))
+    return Comments(len(lines), tuple(_debt(blob, nodes)), tuple(_suppressions(blob, nodes)), _directives(blob, nodes))
+
+
+def _lines_of(node: Node) -> range:
+    """1-based lines of a node; some grammars let a line comment end at the start of the next line."""
+    (first, _), (last, column) = node.start_point, node.end_point
+    return range(first + 1, last + (2 if column or first == last else 1))
+
+
+def _text_by_line(blob: Blob, nodes: list[Node]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for node in nodes:
+        for line, text in zip(_lines_of(node), blob.source(node).split("\n"), strict=False):
+            found[line] = found.get(line, "") + text
+    return found
+
+
+_DEBT_GATE = re.compile(rb"TODO|FIXME|HACK|XXX")
+# At the start of a remark, or with a colon or an owner: "the TODO list" in a sentence is no marker.
+_DEBT = re.compile(
+    r"(?:^[\s/*#!;<>=-]*[@\\]?(?P<first>TODO|FIXME|HACK|XXX)(?![\w`'\"/=-])"
+    r"|(?<![\w`'\"/.-])(?P<later>TODO|FIXME|HACK|XXX)(?=\s?[:(\[]))"
+)
+_INLINE_REFERENCE = re.compile(
     r"(?:TODO|FIXME|HACK|XXX)\s*[(\[@]\s*[\w@.#:/-]+"
-    r"|(?<!\w)#\d+\b|\b[A-Z][A-Z0-9]+-\d+\b|https?://|\b(?:gh|issue|bug|ticket|pr)[- #]*\d+\b",
+    r"|(?<![\w&])#\d+\b"
+    r"|(?<![\w.])@[A-Za-z][\w-]+"
+    r"|https?://"
+    r"|\b(?:gh|issue|bug|ticket|pr|bpo|jira)s?[- #:]{0,2}\d+\b",
     re.IGNORECASE,
 )
-_SUPPRESSIONS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("noqa", re.compile(r"#\s*noqa\b(?P<code>\s*:\s*[A-Z]+\d+)?", re.IGNORECASE)),
-    ("flake8", re.compile(r"#\s*(?:flake8|ruff)\s*[:=]\s*noqa\b(?P<code>\s*:\s*[A-Z]+\d+)?", re.IGNORECASE)),
-    ("mypy", re.compile(r"#\s*type:\s*ignore\b(?P<code>\s*\[[^\]]+\])?")),
-    ("pyright", re.compile(r"#\s*pyright:\s*ignore\b(?P<code>\s*\[[^\]]+\])?")),
-    ("pylint", re.compile(r"#\s*pylint:\s*(?:disable(?:-next|-line)?)\s*=\s*(?P<code>(?!all\b)[\w-]+)?")),
-    ("nosec", re.compile(r"#\s*nosec\b(?P<code>\s*:?\s*B\d{3})?")),
-    (
-        "eslint",
-        re.compile(r"^[/*\s]*eslint-disable(?:-next-line|-line)?\b(?P<code>\s+(?!--)[@\w][\w@/-]+)?"),
-    ),
-    ("typescript", re.compile(r"^[/*\s]*@ts-(?:ignore|nocheck)\b(?P<code>(?!x)x)?")),
-    ("golangci", re.compile(r"^//\s*nolint\b(?P<code>\s*:\s*(?!all\b)[\w-]+)?")),
-    ("clang-tidy", re.compile(r"\bNOLINT(?:NEXTLINE|BEGIN)?\b(?P<code>\s*\(\s*(?!\*)[\w.-]+)?")),
-    ("rubocop", re.compile(r"#\s*rubocop\s*:\s*(?:disable|todo)\s+(?P<code>(?!all\b)[A-Z][\w/]+)?")),
-    ("resharper", re.compile(r"//\s*ReSharper\s+disable\s+(?P<code>(?!All\b)\w+)?")),
-    ("pragma-warning", re.compile(r"#pragma\s+warning\s+disable(?P<code>\s+\w+)?")),
-)
+_TICKET = re.compile(r"\b(?!(?:UTF|ISO|SHA|RFC|MD|CVE|HTTP|PEP|IEEE|EN|AES|RSA|X)-)[A-Z][A-Z0-9]{1,9}-\d+\b")
+_REMARK_LINES_MAX = 6
+"""Comment lines that are read for the reference of one marker; chosen by us, decision 0001."""
+
+
+def _debt(blob: Blob, nodes: list[Node]) -> list[DebtMarker]:
+    if _DEBT_GATE.search(blob.data) is None:
+        return []
+    texts = _text_by_line(blob, nodes)
+    words = {line: match[1] or match[2] for line, text in texts.items() if (match := _DEBT.search(text))}
+    return [
+        DebtMarker(line, word, _has_reference(texts, words, line), normalise(texts[line]))
+        for line, word in sorted(words.items())
+    ]
+
+
+def _has_reference(texts: dict[int, str], words: dict[int, str], line: int) -> bool:
+    remark = texts[line]
+    for following in range(line + 1, line + _REMARK_LINES_MAX):
+        if following not in texts or following in words:
+            break
+        remark += "\n" + texts[following]
+    return _INLINE_REFERENCE.search(remark) is not None or _TICKET.search(remark) is not None
+
+
+def _suppressions(blob: Blob, nodes: list[Node]) -> list[Suppression]:
+    language = blob.language.name
+    if not may_suppress(language, blob.data):
+        return []
+    found = []
+    for node in sorted([*nodes, *blob.marked.get("pragma", ())], key=lambda node: node.start_byte):
+        if not may_suppress(language, blob.data[node.start_byte : node.end_byte]):
+            continue
+        line = node.start_point[0] + 1
+        line_start = blob.data.rfind(b"\n", 0, node.start_byte) + 1
+        is_trailing = bool(blob.data[line_start : node.start_byte].strip())
+        for tool, directive, has_code in silenced_tools(language, blob.source(node), is_trailing=is_trailing):
+            found.append(Suppression(line, tool, has_code, _tokens(blob, line, directive), directive))
+    return found
+
+
+def _tokens(blob: Blob, line: int, directive: str) -> str:
+    is_about_next = "next" in directive or directive in {"@ts-ignore", "@SuppressWarnings"}
+    return normalise("\n".join(blob.lines[line - 1 : line + is_about_next]))
+
+
 _DIRECTIVE = re.compile(r"\belder:\s*(.{1,400})")
 
 
-@extractor(version=1, file_classes=CODE_CLASSES, wants=is_code)
-def comments(blob: Blob) -> Comments:
-    """Read debt markers, suppressions and our own directives from a file's comment tokens."""
-    nodes = blob.marked.get("comment", [])
-    debt: list[DebtMarker] = []
-    suppressions: list[Suppression] = []
-    directives: list[tuple[int, str]] = []
-    lines: set[int] = set()
-    for node in sorted(nodes, key=lambda node: node.start_byte):
-        first = node.start_point[0] + 1
-        lines.update(range(first, node.end_point[0] + 2))
-        text = blob.source(node)
-        if not _worth_reading(text):
-            continue
-        for offset, line in enumerate(text.split("\n")):
-            number = first + offset
-            if marker := _DEBT.search(line):
-                has_reference = _REFERENCE.search(line) is not None
-                debt.append(DebtMarker(number, marker.group(1), has_reference, normalise(line)))
-            for tool, pattern in _SUPPRESSIONS:
-                if silenced := pattern.search(line):
-                    has_code = silenced.group("code") is not None
-                    suppressions.append(Suppression(number, tool, has_code, normalise(line)))
-                    break
-            if directive := _DIRECTIVE.search(line):
-                directives.append((number, directive.group(1).rstrip("*/- \r")))
-    return Comments(len(lines), tuple(debt), tuple(suppressions), tuple(directives))
-
-
-_WORDS = ("TODO", "FIXME", "HACK", "XXX", "elder:", "NOLINT")
-_WORDS_ANY_CASE = (
-    "noqa", "ignore", "pylint", "nosec", "eslint-", "@ts-", "nolint", "rubocop", "resharper", "pragma",
-)  # fmt: skip
-
-
-def _worth_reading(text: str) -> bool:
-    if any(word in text for word in _WORDS):
-        return True
-    lowered = text.lower()
-    return any(word in lowered for word in _WORDS_ANY_CASE)
+def _directives(blob: Blob, nodes: list[Node]) -> tuple[tuple[int, str], ...]:
+    if b"elder:" not in blob.data:
+        return ()
+    return tuple(
+        (line, directive.group(1).rstrip("*/- \r"))
+        for line, text in sorted(_text_by_line(blob, nodes).items())
+        if (directive := _DIRECTIVE.search(text))
+    )

@@ -46,7 +46,8 @@ class Language(msgspec.Struct, frozen=True, kw_only=True):
     structure: str
     """Query for `functions.py`; its module docstring says what each capture means."""
     comments: str
-    """Query for `comments.py`; captures @comment and @docstring (a string that only documents)."""
+    """Query for `comments.py`; captures @comment, @docstring (a string that only documents) and
+    @pragma (a directive or annotation that may silence a tool)."""
     imports: str
     """Query for `imports.py`; captures @module (the imported module's text), and @called for the string that a call
     has for its first argument: a module where the call is one of `import_calls`."""

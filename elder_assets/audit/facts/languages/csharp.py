@@ -55,7 +55,7 @@ LANGUAGE = Language(
         (binary_expression operator: ["&&" "||"]) @boolean
         (goto_statement) @flat
     """,
-    comments="(comment) @comment",
+    comments="(comment) @comment (preproc_pragma) @pragma",
     imports="(using_directive [(identifier) (qualified_name) (alias_qualified_name)] @module .)",
     is_test_path=path_matches(
         r"(?:^|/)[\w.-]*\.(?:\w*Tests?|Specs?|Testing|Benchmarks?)/"

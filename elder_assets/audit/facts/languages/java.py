@@ -33,7 +33,7 @@ LANGUAGE = Language(
         (break_statement (identifier)) @flat
         (continue_statement (identifier)) @flat
     """,
-    comments="[(line_comment) (block_comment)] @comment",
+    comments="[(line_comment) (block_comment)] @comment (annotation) @pragma",
     imports="(import_declaration [(scoped_identifier) (identifier)] @module)",
     is_test_path=path_matches(
         r"(?:^|/)src/(?:test\w*|it|integration[-_]?test|functional[-_]?test|androidTest|jmh)/"

@@ -44,7 +44,10 @@ LANGUAGE = Language(
         (break_expression (label)) @flat
         (continue_expression (label)) @flat
     """,
-    comments="[(line_comment) (block_comment)] @comment",
+    comments="""
+        [(line_comment) (block_comment)] @comment
+        [(attribute_item) (inner_attribute_item)] @pragma
+    """,
     imports="""
         (use_declaration argument: [
             (identifier) @module
