@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from elder_assets.audit.errors import UnknownRevision
-from elder_assets.audit.facts.commit_log import (
-    DAY_SECONDS,
-    HISTORY_WINDOW_DAYS,
-    Commit,
-    FileChange,
-    History,
-    HistoryBlob,
-)
+from elder_assets.audit.facts.commit_log import History, HistoryBlob
 from elder_assets.audit.model import Snapshot, TreeEntry
+from resources.git.history_reader import as_of, read_history, read_history_blobs
 
 
 class GitSource:
@@ -36,8 +31,9 @@ class GitSource:
 
     def snapshot(self) -> Snapshot:
         """See BlobSource."""
-        as_of, tree = self._text("log", "-1", "--format=%ct %T", self._commit).split()
-        return Snapshot(repository=self._repository, commit=self._commit, tree=tree, as_of=int(as_of))
+        committed, tree = self._text("log", "-1", "--format=%ct %T", self._commit).split()
+        time = as_of(self.history().commits) or int(committed)
+        return Snapshot(repository=self._repository, commit=self._commit, tree=tree, as_of=time)
 
     def tree(self, commit: str | None = None) -> Sequence[TreeEntry]:
         """See BlobSource."""
@@ -79,84 +75,15 @@ class GitSource:
 
     def history(self) -> History:
         """See BlobSource."""
-        since = self.snapshot().as_of - HISTORY_WINDOW_DAYS * DAY_SECONDS
-        form = "%x01%H%x00%P%x00%aN%x00%aE%x00%at%x00%cN%x00%cE%x00%ct%x00%s%x00%b%x00%x02"
-        metadata = self._run("log", "--topo-order", f"--format={form}", self._commit)
-        changes = self._changes(since)
-        commits = []
-        for record in metadata.split(b"\x02")[:-1]:
-            f = [part.decode("utf-8", errors="replace") for part in record.split(b"\x01", 1)[1].split(b"\0")]
-            commits.append(
-                Commit(
-                    f[0],
-                    tuple(f[1].split()),
-                    f[2],
-                    f[3].lower(),
-                    int(f[4]),
-                    f[5],
-                    f[6].lower(),
-                    int(f[7]),
-                    f[8],
-                    f[9],
-                    tuple(changes.get(f[0], ())),
-                )
-            )
-        return History(tuple(commits), since)
+        return self._history
 
-    def _changes(self, since: int) -> dict[str, list[FileChange]]:
-        output = self._run(
-            "log",
-            "-z",
-            "--raw",
-            "--numstat",
-            "-M",
-            "--no-merges",
-            f"--since-as-filter=@{since}",
-            "--format=%x01%H",
-            "--no-renames",
-            self._commit,
-        )
-        found: dict[str, list[FileChange]] = {}
-        for record in output.split(b"\x01")[1:]:
-            fields = record.split(b"\0")
-            status: dict[bytes, str] = {}
-            rows = found.setdefault(fields[0].strip().decode(), [])
-            index = 1
-            while index < len(fields):
-                field = fields[index].lstrip(b"\n")
-                if field.startswith(b":"):
-                    status[fields[index + 1]] = field.split()[-1].decode()[:1]
-                    index += 2
-                elif b"\t" in field:
-                    added, deleted, path = field.split(b"\t", 2)
-                    rows.append(
-                        FileChange(
-                            status.get(path, "M"),
-                            path.decode("utf-8", errors="backslashreplace"),
-                            "",
-                            int(added) if added != b"-" else 0,
-                            int(deleted) if deleted != b"-" else 0,
-                            added == b"-",
-                        )
-                    )
-                    index += 1
-                else:
-                    index += 1
-        return found
+    @functools.cached_property
+    def _history(self) -> History:
+        return read_history(self._git_dir, self._commit)
 
     def history_blobs(self) -> Sequence[HistoryBlob]:
         """See BlobSource."""
-        listing = self._run("rev-list", "--objects", "--no-object-names", self._commit)
-        known = {entry.oid for entry in self.tree()}
-        oids = sorted({line.decode() for line in listing.split()} - known)
-        sizes = self._run(
-            "cat-file",
-            "--batch-check=%(objectname) %(objecttype) %(objectsize)",
-            "--buffer",
-            stdin="".join(f"{oid}\n" for oid in oids).encode(),
-        )
-        rows = [line.split() for line in sizes.decode().splitlines()]
-        return [HistoryBlob(row[0], "", int(row[2])) for row in rows if row[1] == "blob"]
+        return read_history_blobs(self._git_dir, self._commit, {entry.oid for entry in self.tree()})
 
     def is_ancestor(self, commit: str) -> bool:
         """See BlobSource."""

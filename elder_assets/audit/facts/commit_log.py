@@ -52,13 +52,20 @@ class Commit(msgspec.Struct, frozen=True, array_like=True):
 class History(msgspec.Struct, frozen=True):
     """The commits that the audited commit reaches, newest first (topological order).
 
-    `changes_since` is the time from which commits carry changes. `unavailable` says why the history cannot be
-    judged ('' when it can): a shallow clone, a staged tree.
+    `changes_since` is the time from which commits carry changes. `unavailable` says why the history as a whole
+    cannot be judged ('' when it can): a shallow clone, a staged tree. A shallow clone still holds every commit
+    from `complete_since` on, so a rule whose window lies inside asks `gap` instead.
     """
 
     commits: tuple[Commit, ...] = ()
     changes_since: int = 0
     unavailable: str = ""
+    complete_since: int = 0
+    """Seconds since the epoch; 0 means that nothing is cut off (or, when unavailable, that all may be)."""
+
+    def gap(self, since: int) -> str:
+        """Why the history cannot be judged from this time on; '' when it can."""
+        return "" if 0 < self.complete_since <= since else self.unavailable
 
 
 class HistoryBlob(msgspec.Struct, frozen=True, array_like=True):
