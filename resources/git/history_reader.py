@@ -8,6 +8,7 @@ the parse. Streams are parsed as they arrive; bodies and changes are kept only i
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from elder_assets.audit.facts.commit_log import (
     History,
     HistoryBlob,
 )
+from resources.git.commands import ENVIRONMENT, command
 
 CLOCK_SKEW_SECONDS = 30 * DAY_SECONDS
 """A parent dated further ahead of its child has a broken clock (GIT010's limit) and does not move `as_of`."""
@@ -49,8 +51,9 @@ def _git(git_dir: Path, *arguments: str, lines: Iterable[str] = ()) -> Iterator[
         # A file, not a pipe: git may write much before it has read all, and neither side may wait for the other.
         given.writelines(f"{line}\n".encode() for line in lines)
         given.seek(0)
-        command = ["git", "--no-replace-objects", "--git-dir", str(git_dir), *arguments]
-        with subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=complaints) as process:
+        with subprocess.Popen(
+            command(git_dir, *arguments), stdin=given, stdout=subprocess.PIPE, stderr=complaints, env=ENVIRONMENT
+        ) as process:
             if process.stdout is None:  # pragma: no cover - PIPE was asked for
                 raise HistoryUnreadable("no output")
             try:
@@ -261,13 +264,24 @@ def _shallow_boundary(git_dir: Path) -> frozenset[str]:
 
 
 def _is_partial(git_dir: Path) -> bool:
-    """Whether some pack came from a server that left objects out; such a pack has a `.promisor` file."""
+    """Whether the repository says that its server left objects out.
+
+    A `.promisor` file alone says nothing: a repository that was completed later keeps it. Where objects are really
+    missing, git's own failure is the reason.
+    """
     objects = git_dir / "objects"
-    folders = [objects]
+    folders = [git_dir]
     with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):
         alternates = (objects / "info" / "alternates").read_text(encoding="utf-8").splitlines()
-        folders += [objects / line for line in alternates if line and not line.startswith("#")]
-    return any(any((folder / "pack").glob("*.promisor")) for folder in folders)
+        folders += [Path(line).parent for line in alternates if line and not line.startswith("#")]
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            if _PARTIAL.search((folder / "config").read_text(encoding="utf-8", errors="replace")):
+                return True
+    return False
+
+
+_PARTIAL = re.compile(r"^\s*(?:partialclonefilter|promisor|partialclone)\s*=", re.IGNORECASE | re.MULTILINE)
 
 
 # --- blobs -----------------------------------------------------------------------------------------------
