@@ -139,7 +139,11 @@ def _copy_refs(common: Path, bare: Path) -> None:
 def _is_sha256(common: Path) -> bool:
     with contextlib.suppress(OSError):
         return (
-            re.search(r"^\s*objectformat\s*=\s*sha256", (common / "config").read_text(errors="replace"), re.IGNORECASE | re.MULTILINE)
+            re.search(
+                r"^\s*objectformat\s*=\s*sha256",
+                (common / "config").read_text(errors="replace"),
+                re.IGNORECASE | re.MULTILINE,
+            )
             is not None
         )
     return False
