@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ FINDINGS_SHOWN = 20
 
 def iso(seconds: int) -> str:
     """Seconds since the epoch as UTC, `2026-11-21T02:00:00Z`."""
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def shown_findings(verdict: Verdict) -> list[Finding]:

@@ -1,0 +1,308 @@
+"""The `elder` command: a thin shell over the calls that Dagster makes too.
+
+Every import beyond click happens inside the command that needs it: `elder --help` costs no parser, no database and
+no platform. Exit status: 0 passed, 1 the verdict failed (D15), 2 bad input or an internal error; always with one line
+that says why.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from elder_assets.audit.model import Verdict
+    from elder_assets.audit.report import Style
+    from elder_assets.audit.ruler import Ruler
+    from resources.settings import Settings
+
+EXIT_FAILED = 1
+EXIT_ERROR = 2
+
+
+def main() -> None:
+    """Run the command; whatever happens ends in one line and an exit status, never in a traceback."""
+    from elder_assets.audit.errors import ElderError
+
+    try:
+        code = elder.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        _fail("stopped")
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except ElderError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001 - error boundary of the command: details go to a file, one line to the user
+        _fail(f"internal error: {type(error).__name__}; details in {_log_details()}")
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(reason: str) -> None:
+    click.echo(f"elder: {' '.join(reason.split())}", err=True)
+    sys.exit(EXIT_ERROR)
+
+
+def _log_details() -> str:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="elder-error-", suffix=".log", delete=False) as log:
+        traceback.print_exc(file=log)
+    return log.name
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="elder")
+def elder() -> None:
+    """Audit git repositories: eight magics, findings at file and line, one score."""
+
+
+@elder.command()
+@click.argument("target", default=".", metavar="[PATH_OR_URL]")
+@click.option("--ref", default="HEAD", help="Branch, tag or commit to audit.")
+@click.option("--staged", is_flag=True, help="Audit what is staged for the next commit; for hooks.")
+@click.option("--baseline", default=None, metavar="COMMIT", help="Earlier audit that some rules compare with.")
+@click.option("--magic", "magics", multiple=True, metavar="NAME", help="Only this magic; may be repeated.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to a file.")
+@click.option("--fail-under", type=click.FloatRange(0, 100), help="Fail when the score is lower.")
+@click.option(
+    "--ruler", "ruler_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Judge by this ruler."
+)
+@click.option("--all", "show_all", is_flag=True, help="Show every finding and notice.")
+@click.option("--quiet", is_flag=True, help="No progress and no report, only a failure's reason.")
+def audit(  # noqa: PLR0917 - one parameter an option
+    target: str,
+    ref: str,
+    staged: bool,
+    baseline: str | None,
+    magics: tuple[str, ...],
+    form: str,
+    output: Path | None,
+    fail_under: float | None,
+    ruler_file: Path | None,
+    show_all: bool,
+    quiet: bool,
+) -> int:
+    """Audit a repository and print the report."""
+    from elder_assets.audit.report import verdict_failure
+
+    ruler = _ruler(ruler_file)
+    verdict = _audit(target, ref, staged=staged, baseline=baseline, magics=magics, ruler=ruler, quiet=quiet)
+    rendered = _render(verdict, form, show_all=show_all, is_file=output is not None)
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_bytes(rendered)
+    elif not quiet or form != "text":
+        sys.stdout.buffer.write(rendered)
+        sys.stdout.flush()
+    if reason := verdict_failure(verdict, fail_under):
+        click.echo(f"elder: failed: {reason}", err=True)
+        return EXIT_ERROR if verdict.status.value == "error" else EXIT_FAILED
+    return 0
+
+
+def _audit(
+    target: str, ref: str, *, staged: bool, baseline: str | None, magics: tuple[str, ...], ruler: Ruler, quiet: bool
+) -> Verdict:
+    from elder_assets.audit.engine import collect, judge
+    from resources.facts_cache import open_facts
+    from resources.git.reader import GitSource
+    from resources.git.repository import open_repository
+    from resources.settings import load_settings
+
+    settings = load_settings()
+    if staged and ref != "HEAD":
+        raise click.UsageError("--staged audits the index; it goes with no --ref")
+    with open_repository(target, settings) as repository:
+        if staged and repository.index is None:
+            raise click.UsageError(f"--staged: {target} has no index; it is for local work trees")
+        source = GitSource(
+            repository.git_dir,
+            repository.key,
+            ref,
+            notes=() if staged else repository.notes,
+            staged_index=repository.index if staged else None,
+        )
+        with open_facts(settings, repository.key) as facts:
+            progress = _progress(quiet=quiet)
+            collected = collect(source, facts, baseline, progress=progress)
+            progress("", 0, 0)
+            return judge(collected, ruler, magics=magics)
+
+
+def _progress(*, quiet: bool) -> Callable[[str, int, int], None]:
+    """Report on standard error, only to a terminal, at every percent; a total of 0 wipes the line."""
+    if quiet or not sys.stderr.isatty():
+        return lambda _stage, _done, _total: None
+    last = [-1]
+
+    def show(stage: str, done: int, total: int) -> None:
+        percent = done * 100 // total if total else 100
+        if percent != last[0]:
+            last[0] = percent
+            text = f"reading {stage}: {done} of {total}" if total else ""
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
+
+    return show
+
+
+def _ruler(file: Path | None) -> Ruler:
+    from elder_assets.audit.ruler import default_ruler, load_ruler
+
+    return default_ruler() if file is None else load_ruler(file.read_bytes(), str(file))
+
+
+def _render(verdict: Verdict, form: str, *, show_all: bool, is_file: bool) -> bytes:
+    from elder_assets.audit.report import json_bytes, to_json, to_sarif, to_text
+
+    if form == "json":
+        now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return json_bytes(to_json(verdict, last_run=now))
+    if form == "sarif":
+        from importlib.metadata import version
+
+        return json_bytes(to_sarif(verdict, version=version("elder")))
+    style = _style(is_terminal=sys.stdout.isatty() and not is_file)
+    return to_text(verdict, style, show_all=show_all).encode("utf-8", errors="replace")
+
+
+def _style(*, is_terminal: bool) -> Style:
+    from elder_assets.audit.report import Style
+
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    wants_colour = is_terminal and "NO_COLOR" not in os.environ
+    return Style(colour=wants_colour, unicode=encoding.startswith("utf"))
+
+
+@elder.command()
+@click.option("--format", "form", type=click.Choice(["text", "json", "ruler"]), default="text")
+def rules(form: str) -> None:
+    """List every rule with its severity, tier and verdicts; or print the ruler document."""
+    import json
+
+    from elder_assets.audit.registry import catalogue
+    from elder_assets.audit.ruler import calibration, default_ruler
+
+    ruler = default_ruler()
+    if form == "ruler":
+        click.echo(ruler.document().decode())
+        return
+    rows: list[dict[str, Any]] = []
+    for rule in catalogue().rules:
+        measured = calibration().get(rule.code)
+        rows.append(
+            {
+                "rule": rule.code,
+                "name": rule.name,
+                "magic": rule.magic,
+                "severity": str(rule.severity),
+                "tier": str(ruler.rules[rule.code].tier),
+                "verdicts": measured.n if measured else 0,
+                "precision": measured.precision if measured else None,
+                "summary": rule.summary,
+            }
+        )
+    if form == "json":
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for magic in catalogue().magics:
+        click.echo(f"{magic.title}: {magic.question}")
+        for row in rows:
+            if row["magic"] == magic.name:
+                click.echo(f"  {row['rule']}  {row['severity']:8}  {row['tier']:6}  {row['summary']}")
+
+
+@elder.command()
+@click.argument("code", metavar="RULE")
+def explain(code: str) -> None:
+    """Say what a rule means, why, what to do, and how sure we are of it."""
+    import difflib
+    import inspect
+
+    from elder_assets.audit.registry import catalogue
+    from elder_assets.audit.ruler import calibration, default_ruler
+
+    known = {rule.code: rule for rule in catalogue().rules} | {rule.name: rule for rule in catalogue().rules}
+    rule = known.get(code.upper()) or known.get(code.lower())
+    if rule is None:
+        near = difflib.get_close_matches(code.upper(), known, 3) or sorted(known)[:3]
+        raise click.UsageError(f"no rule {code!r}; near: {', '.join(near)}")
+    measure, measured = default_ruler().rules[rule.code], calibration().get(rule.code)
+    click.echo(f"{rule.code} {rule.name} ({rule.magic})\n")
+    click.echo(inspect.getdoc(rule.check))
+    sampled = f"{measured.true} of {measured.n} findings judged true" if measured else "not sampled yet"
+    click.echo(f"\nSeverity {measure.severity}, tier {measure.tier} (may reach {rule.tier}): {sampled}.")
+    limits = ", ".join(f"{name} = {value}" for name, value in measure.limits.items())
+    click.echo(f"Unit: {rule.unit}. Thresholds: {limits or 'none'}.")
+
+
+@elder.group()
+def repo() -> None:
+    """Register repositories for the platform."""
+
+
+@repo.command("add")
+@click.argument("target", metavar="PATH_OR_URL")
+def repo_add(target: str) -> None:
+    """Register a repository."""
+    from resources.store import open_store
+
+    from resources.git.address import check_address, is_address, key_of_address, key_of_folder
+    from resources.git.repository import common_dir, find_git_dir
+
+    if is_address(target):
+        check_address(target)
+        key = key_of_address(target)
+    else:
+        top, git_dir = find_git_dir(Path(target).expanduser().resolve())
+        key, target = key_of_folder(top, common_dir(git_dir)), str(top)
+    open_store(_settings().store_url).add_repository(key, target)
+    click.echo(f"added {key}")
+
+
+@repo.command("list")
+def repo_list() -> None:
+    """List the registered repositories."""
+    from resources.store import open_store
+
+    for known in open_store(_settings().store_url).repositories():
+        click.echo(f"{known.key}  {known.url}")
+
+
+@repo.command("remove")
+@click.argument("key")
+def repo_remove(key: str) -> None:
+    """Take a repository off the list; its results are kept."""
+    from resources.store import open_store
+
+    open_store(_settings().store_url).remove_repository(key)
+    click.echo(f"removed {key}; its results are kept")
+
+
+@elder.command()
+@click.argument("target", required=False, metavar="[PATH_OR_URL]")
+def up(target: str | None) -> int:
+    """Start the Dagster UI and daemon on this machine; audit one repository first when named."""
+    try:
+        from elder_assets.platform import start_platform
+    except ModuleNotFoundError as error:
+        raise click.UsageError(f"{error.name} is not installed; `make up` sets the platform up") from error
+    return start_platform(_settings(), target)
+
+
+def _settings() -> Settings:
+    from resources.settings import load_settings
+
+    return load_settings()
