@@ -266,8 +266,12 @@ def _toml_lines(text: str) -> dict[tuple[str, ...], int]:
     lines: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     counts: dict[tuple[str, ...], int] = {}
+    array: _TomlArray | None = None
     for number, line in enumerate(text.split("\n"), start=1):
-        if header := _TOML_TABLE.match(line):
+        if array is not None:
+            if array.take(line, number, lines):
+                array = None
+        elif header := _TOML_TABLE.match(line):
             table = _toml_path(header.group(2))
             if header.group(1):
                 counts[table] = counts.get(table, -1) + 1
@@ -278,7 +282,42 @@ def _toml_lines(text: str) -> dict[tuple[str, ...], int]:
             path = (*table, *_toml_path(key.group(1)))
             for depth in range(len(table) + 1, len(path) + 1):
                 lines.setdefault(path[:depth], number)
+            if line[key.end() :].lstrip().startswith("["):
+                array = _TomlArray(path)
+                if array.take(line[key.end() :], number, lines):
+                    array = None
     return lines
+
+
+_TOML_ARRAY_TOKEN = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[\[\]{},#]|[^\s\[\]{},#\"']+")
+
+
+class _TomlArray:
+    """Gives the members of an array their lines while its lines go by."""
+
+    def __init__(self, path: tuple[str, ...]) -> None:
+        self._path = path
+        self._index = 0
+        self._depth = 0
+
+    def take(self, line: str, number: int, lines: dict[tuple[str, ...], int]) -> bool:
+        """Read one line; True when the array ends in it."""
+        for match in _TOML_ARRAY_TOKEN.finditer(line):
+            token = match.group()
+            if token == "#":
+                return False
+            if token in {"]", "}"}:
+                self._depth -= 1
+                if not self._depth:
+                    return True
+                continue
+            if self._depth == 1 and token == ",":
+                self._index += 1
+            elif self._depth == 1:
+                lines.setdefault((*self._path, str(self._index)), number)
+            if token in {"[", "{"}:
+                self._depth += 1
+        return False
 
 
 def _toml_path(dotted: str) -> tuple[str, ...]:
