@@ -8,15 +8,16 @@ schemas (`elder_assets/checks/suites.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 import pandas as pd
 
+from elder_assets.audit import rows
+from elder_assets.audit.dates import utc
 from elder_assets.audit.errors import FrameRefused
-from elder_assets.audit.model import Finding, MagicResult, RuleOutcome, Severity, Snapshot, Status, Tier, Verdict
-from elder_assets.audit.scoring import rounded
+from elder_assets.audit.model import Finding, RuleOutcome, Severity, Status, Tier, Verdict
 
 Dtype = Literal["str", "int64", "float64", "datetime64[us, UTC]"]
 ROWS_NAMED_MAX = 5
@@ -165,16 +166,16 @@ def empty_frame(schema: FrameSchema) -> pd.DataFrame:
     return frame(schema, [])
 
 
-def frame(schema: FrameSchema, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def frame(schema: FrameSchema, content: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """A frame from rows, in the order given; None is missing. Not validated.
 
     Raises:
         FrameRefused: a value cannot become the dtype of its column.
     """
-    rows = list(rows)
+    content = list(content)
     series = {}
     for column in schema.columns:
-        values = [row[column.name] for row in rows]
+        values = [row[column.name] for row in content]
         try:
             series[column.name] = _series(values, column.dtype)
         except (TypeError, ValueError) as error:
@@ -248,25 +249,14 @@ def _rows(content: pd.DataFrame, wrong: pd.Series[bool]) -> str:
     return f"row {', '.join(rows)}" + (f" and {more} more" if more else "")
 
 
-# --- records to frames ------------------------------------------------------------------------------------
-
-LATEST_SECONDS = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
-EARLIEST_SECONDS = int(datetime(1, 1, 1, tzinfo=UTC).timestamp())
-
-
-def utc(seconds: int) -> datetime:
-    """Seconds since the epoch as a time; dates that no calendar holds become its first or last second.
-
-    A commit may carry any number as its date.
-    """
-    return datetime.fromtimestamp(min(max(seconds, EARLIEST_SECONDS), LATEST_SECONDS), UTC)
+# --- records and frames -----------------------------------------------------------------------------------
 
 
 def snapshots_frame(verdict: Verdict, run_id: str | None = None, audited_at: datetime | None = None) -> pd.DataFrame:
     """The snapshot of a verdict: one row."""
     coverage = verdict.coverage
     row = {
-        **_identity(verdict),
+        **rows.identity(verdict),
         "commit": verdict.snapshot.commit,
         "tree": verdict.snapshot.tree,
         "kind": verdict.snapshot.kind,
@@ -280,83 +270,28 @@ def snapshots_frame(verdict: Verdict, run_id: str | None = None, audited_at: dat
         "coverage_share": None if coverage.share is None else float(coverage.share),
         "status": verdict.status,
         "reason": verdict.reason,
-        "score": rounded(verdict.score),
-        "score_exact": None if verdict.score is None else str(verdict.score),
+        **rows.score_columns(verdict.score),
         "findings": len(verdict.findings),
         "run_id": run_id,
     }
     return frame(SNAPSHOTS, [row])
 
 
-def findings_frame(identity: Mapping[str, str], magic: str, findings: Iterable[Finding]) -> pd.DataFrame:
-    """Findings of one magic: one row per finding, in the order given.
+def magic_frames(
+    identity: Mapping[str, str], magic: str, findings: Iterable[Finding], outcomes: Iterable[RuleOutcome]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Findings and outcomes of one magic: one row per finding and per rule, in the order given.
 
     Args:
-        identity: audit_key, repository and revision (see `identity`).
-        magic: whose findings they are.
+        identity: audit_key, repository and revision (`rows.identity`).
+        magic: whose they are.
         findings: as `engine.judge_magic` returns them.
+        outcomes: likewise.
     """
-    return frame(FINDINGS, (finding_row(identity, magic, finding) for finding in findings))
-
-
-def finding_row(identity: Mapping[str, str], magic: str, finding: Finding) -> dict[str, Any]:
-    """One finding as a row of FINDINGS."""
-    return {
-        **identity,
-        "magic": magic,
-        "rule": finding.rule,
-        "severity": finding.severity.value,
-        "tier": finding.tier.value,
-        "path": finding.path,
-        "line": finding.line,
-        "symbol": finding.symbol,
-        "message": finding.message,
-        "remedy": finding.remedy,
-        "fingerprint": finding.fingerprint,
-        "unit": finding.unit,
-    }
-
-
-def outcomes_frame(identity: Mapping[str, str], magic: str, outcomes: Iterable[RuleOutcome]) -> pd.DataFrame:
-    """Outcomes of one magic: one row per rule, in order of code."""
-    return frame(OUTCOMES, (outcome_row(identity, magic, outcome) for outcome in outcomes))
-
-
-def outcome_row(identity: Mapping[str, str], magic: str, outcome: RuleOutcome) -> dict[str, Any]:
-    """One outcome as a row of OUTCOMES."""
-    return {
-        **identity,
-        "magic": magic,
-        "rule": outcome.rule,
-        "status": outcome.status.value,
-        "reason": outcome.reason,
-        "units": outcome.units,
-        "affected": outcome.affected,
-        "duration_ms": outcome.duration_ms,
-    }
-
-
-def scores_frame(verdict: Verdict) -> pd.DataFrame:
-    """Scores of a verdict: one row per magic, in catalogue order."""
-    return frame(SCORES, (score_row(_identity(verdict), magic, verdict.findings) for magic in verdict.magics))
-
-
-def score_row(identity: Mapping[str, str], magic: MagicResult, findings: Iterable[Finding]) -> dict[str, Any]:
-    """One magic as a row of SCORES; findings of other magics are left out of its counts."""
-    rules = {outcome.rule for outcome in magic.outcomes}
-    own = [finding for finding in findings if finding.rule in rules]
-    return {
-        **identity,
-        "magic": magic.magic,
-        "status": magic.status.value,
-        "reason": magic.reason,
-        "score": rounded(magic.score),
-        "score_exact": None if magic.score is None else str(magic.score),
-        "weight_share": str(magic.weight_share),
-        "findings": len(own),
-        "suggestions": sum(1 for finding in own if finding.remedy),
-        "duration_ms": magic.duration_ms,
-    }
+    return (
+        frame(FINDINGS, ({**identity, **rows.finding_row(magic, finding)} for finding in findings)),
+        frame(OUTCOMES, ({**identity, **rows.outcome_row(magic, outcome)} for outcome in outcomes)),
+    )
 
 
 def verdict_frames(
@@ -367,70 +302,22 @@ def verdict_frames(
     Raises:
         FrameRefused: the verdict breaks a schema.
     """
-    same, magic_of = _identity(verdict), magic_of_rule(verdict.magics)
-    rows = {
-        "findings": [finding_row(same, magic_of[finding.rule], finding) for finding in verdict.findings],
-        "outcomes": [outcome_row(same, magic.magic, o) for magic in verdict.magics for o in magic.outcomes],
-    }
-    frames = {
-        "snapshots": snapshots_frame(verdict, run_id, audited_at),
-        "findings": frame(FINDINGS, rows["findings"]),
-        "outcomes": frame(OUTCOMES, rows["outcomes"]),
-        "scores": scores_frame(verdict),
-    }
-    return {name: validate(SCHEMAS[name], content) for name, content in frames.items()}
-
-
-def magic_of_rule(magics: Iterable[MagicResult]) -> dict[str, str]:
-    """Rule code to the magic that it belongs to."""
-    return {outcome.rule: magic.magic for magic in magics for outcome in magic.outcomes}
-
-
-def identity(snapshot: Snapshot, key_digest: str) -> dict[str, str]:
-    """The columns that every row of one audit shares."""
-    return {
-        "audit_key": key_digest,
-        "repository": snapshot.repository,
-        "revision": snapshot.commit or snapshot.tree,
-    }
-
-
-def _identity(verdict: Verdict) -> dict[str, str]:
-    return identity(verdict.snapshot, verdict.key.digest)
-
-
-# --- frames to records ------------------------------------------------------------------------------------
+    same = rows.identity(verdict)
+    found = {SNAPSHOTS.name: snapshots_frame(verdict, run_id, audited_at)}
+    for schema, content in (
+        (FINDINGS, rows.finding_rows(verdict)),
+        (OUTCOMES, rows.outcome_rows(verdict)),
+        (SCORES, rows.score_rows(verdict)),
+    ):
+        found[schema.name] = frame(schema, ({**same, **row} for row in content))
+    return {name: validate(SCHEMAS[name], content) for name, content in found.items()}
 
 
 def findings_of(content: pd.DataFrame) -> tuple[Finding, ...]:
     """The findings that a frame of FINDINGS holds, in order of rows."""
-    return tuple(
-        Finding(
-            rule=row["rule"],
-            severity=Severity(row["severity"]),
-            tier=Tier(row["tier"]),
-            path=row["path"],
-            line=int(row["line"]),
-            symbol=row["symbol"],
-            message=row["message"],
-            remedy=row["remedy"],
-            fingerprint=row["fingerprint"],
-            unit=row["unit"],
-        )
-        for row in content.to_dict("records")
-    )
+    return tuple(rows.finding_of(row) for row in content.to_dict("records"))
 
 
 def outcomes_of(content: pd.DataFrame) -> tuple[RuleOutcome, ...]:
     """The outcomes that a frame of OUTCOMES holds, in order of rows."""
-    return tuple(
-        RuleOutcome(
-            rule=row["rule"],
-            status=Status(row["status"]),
-            reason=row["reason"],
-            units=int(row["units"]),
-            affected=int(row["affected"]),
-            duration_ms=float(row["duration_ms"]),
-        )
-        for row in content.to_dict("records")
-    )
+    return tuple(rows.outcome_of(row) for row in content.to_dict("records"))

@@ -152,15 +152,8 @@ def test_more_wrong_rows_than_can_be_named_are_counted():
 
 
 def test_a_key_that_is_used_twice_is_refused():
-    content = frames.frame(
-        frames.FINDINGS,
-        [
-            frames.finding_row(
-                {"audit_key": "k1:" + "a" * 64, "repository": "local/shop", "revision": "a" * 40}, "tdd", finding(1)
-            )
-        ]
-        * 2,
-    )
+    same = {"audit_key": "k1:" + "a" * 64, "repository": "local/shop", "revision": "a" * 40}
+    content, _ = frames.magic_frames(same, "tdd", [finding(1), finding(1)], [])
     assert frames.problems(frames.FINDINGS, content) == ["findings: key audit_key, fingerprint is used twice in row 1"]
 
 

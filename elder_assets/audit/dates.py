@@ -1,0 +1,17 @@
+"""Dates of commits as calendar times."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+LATEST_SECONDS = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
+EARLIEST_SECONDS = int(datetime(1, 1, 2, tzinfo=UTC).timestamp())
+"""A day late, so that no time zone moves it out of the calendar."""
+
+
+def utc(seconds: int) -> datetime:
+    """Seconds since the epoch as a time; dates that no calendar holds become its first or last day.
+
+    A commit may carry any number as its date.
+    """
+    return datetime.fromtimestamp(min(max(seconds, EARLIEST_SECONDS), LATEST_SECONDS), UTC)

@@ -1,0 +1,594 @@
+"""The only code that reads and writes the results store.
+
+Every write is one transaction. Readers give plain records, or frames of `elder_assets.audit.frames` (pandas is
+imported by those readers alone).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Engine, RowMapping
+
+from elder_assets.audit import rows
+from elder_assets.audit.dates import utc
+from elder_assets.audit.errors import RepositoryNotFound, StoreError
+from elder_assets.audit.model import AuditKey, Coverage, RuleOutcome, Skipped, Snapshot, Status, Verdict
+from elder_assets.audit.registry import MAGIC_ORDER
+from resources.store import tables
+from resources.store.addresses import without_credentials
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Clock = Callable[[], datetime]
+BIGINT_MAX = 2**63 - 1
+DEFAULT = "default"
+
+
+def now_utc() -> datetime:
+    """The time of day; tests hand in another clock."""
+    return datetime.now(UTC)
+
+
+class Repository(msgspec.Struct, frozen=True, kw_only=True):
+    """A repository that Elder audits."""
+
+    id: int
+    key: str
+    url: str
+    team_id: int | None
+    added_at: datetime
+    removed_at: datetime | None
+
+
+def open_store(url: str, clock: Clock = now_utc) -> Store:
+    """Open the results store at a SQLAlchemy address and bring its schema up to date.
+
+    Args:
+        url: `sqlite:///<path>` (its folder is made) or `postgresql://...`.
+        clock: gives the time of writes.
+
+    Raises:
+        StoreError: the database cannot be reached, or a newer Elder has changed its schema.
+    """
+    try:
+        engine = _engine(sa.make_url(url))
+        _migrate(engine)
+    except sa.exc.SQLAlchemyError as error:
+        msg = f"the results store cannot be opened: {_without_statement(error)}"
+        raise StoreError(msg) from error
+    return Store(engine, clock)
+
+
+def _without_statement(error: sa.exc.SQLAlchemyError) -> str:
+    """The database's own words: no SQL, no values, no address with a password in it."""
+    return str(getattr(error, "orig", None) or type(error).__name__).strip().split("\n")[0]
+
+
+def _engine(url: sa.URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        return sa.create_engine(url, pool_pre_ping=True)
+    if url.get_backend_name() != "sqlite":
+        msg = f"the results store lives in SQLite or PostgreSQL, not in {url.get_backend_name()}"
+        raise StoreError(msg)
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": 30})
+    sa.event.listen(engine, "connect", _set_up_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # or the driver begins transactions by its own rules, and not around DDL
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes the lock at once: a read that turns into a write would fail under another writer."""
+    is_write = connection.get_execution_options().get("elder_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+
+MIGRATION_LOCK = 0x656C646572
+"""PostgreSQL advisory lock that only one migrating process holds."""
+
+
+def _migrate(engine: Engine) -> None:
+    with engine.connect() as connection:
+        if _revision(connection) == tables.REVISION:
+            return
+    with engine.connect().execution_options(elder_write=True) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+        found = _revision(connection)
+        if found and found > tables.REVISION:
+            msg = f"the results store has schema {found}, newer than {tables.REVISION}: upgrade Elder"
+            raise StoreError(msg)
+        if found != tables.REVISION:
+            _upgrade(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+class Store:
+    """The results store; open it with `open_store`."""
+
+    def __init__(self, engine: Engine, clock: Clock = now_utc) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with (
+            self._translated(),
+            self._engine.connect().execution_options(elder_write=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.SQLAlchemyError as error:
+            msg = f"the results store failed: {_without_statement(error)}"
+            raise StoreError(msg) from error
+
+    def _insert_new(self, connection: Connection, table: sa.Table, row: Mapping[str, Any]) -> int | None:
+        """Insert a row; the value of its primary key, or None when its unique key is taken."""
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        key = next(iter(table.primary_key.columns))
+        statement = dialect.insert(table).values(**row).on_conflict_do_nothing().returning(key)
+        inserted: int | None = connection.scalar(statement)
+        return inserted
+
+    # --- repositories ---------------------------------------------------------------------------------
+
+    def add_repository(self, key: str, url: str) -> Repository:
+        """Register a repository, or take one back that was removed; credentials in the address are dropped."""
+        row = {"key": key, "url": without_credentials(url), "added_at": self._clock()}
+        with self._writing() as connection:
+            if self._insert_new(connection, tables.repositories, row) is None:
+                connection.execute(
+                    sa.update(tables.repositories)
+                    .where(tables.repositories.c.key == key)
+                    .values(url=row["url"], removed_at=None)
+                )
+            return self._repository(connection, key)
+
+    def remove_repository(self, key: str) -> Repository:
+        """Mark a repository as removed; what is known about it stays.
+
+        Raises:
+            RepositoryNotFound: there is no such repository, or it is removed already.
+        """
+        with self._writing() as connection:
+            found = self._repository(connection, key)
+            if found.removed_at is not None:
+                msg = f"{key} was removed on {found.removed_at:%Y-%m-%d}"
+                raise RepositoryNotFound(msg)
+            connection.execute(
+                sa.update(tables.repositories)
+                .where(tables.repositories.c.id == found.id)
+                .values(removed_at=self._clock())
+            )
+            return self._repository(connection, key)
+
+    def rename_repository(self, key: str, new_key: str) -> Repository:
+        """Give a repository another key; the old one stays its alias, its id and results stay its own.
+
+        Raises:
+            RepositoryNotFound: there is no such repository.
+            StoreError: the new key belongs to another repository.
+        """
+        with self._writing() as connection:
+            found = self._repository(connection, key)
+            alias = {"alias": found.key, "repository_id": found.id, "renamed_at": self._clock()}
+            self._insert_new(connection, tables.repository_aliases, alias)
+            connection.execute(
+                sa.update(tables.repositories).where(tables.repositories.c.id == found.id).values(key=new_key)
+            )
+            return self._repository(connection, new_key)
+
+    def repository(self, key: str) -> Repository:
+        """The repository with this key, now or before a rename.
+
+        Raises:
+            RepositoryNotFound: there is none.
+        """
+        with self._reading() as connection:
+            return self._repository(connection, key)
+
+    def _repository(self, connection: Connection, key: str) -> Repository:
+        table, alias = tables.repositories, tables.repository_aliases
+        row = connection.execute(sa.select(table).where(table.c.key == key)).mappings().one_or_none()
+        if row is None:
+            joined = sa.select(table).join(alias, alias.c.repository_id == table.c.id).where(alias.c.alias == key)
+            row = connection.execute(joined).mappings().one_or_none()
+        if row is None:
+            msg = f"{key} is not registered; add it with: elder repo add <path or URL>"
+            raise RepositoryNotFound(msg)
+        return Repository(**row)
+
+    def repositories(self, *, with_removed: bool = False) -> list[Repository]:
+        """Every registered repository, in order of key."""
+        statement = sa.select(tables.repositories).order_by(tables.repositories.c.key)
+        if not with_removed:
+            statement = statement.where(tables.repositories.c.removed_at.is_(None))
+        with self._reading() as connection:
+            return [Repository(**row) for row in connection.execute(statement).mappings()]
+
+    # --- audits ---------------------------------------------------------------------------------------
+
+    def record(
+        self, verdict: Verdict, ruler_document: bytes, run_id: str | None = None, kind: str | None = None
+    ) -> int:
+        """Keep a verdict, in one transaction, and return the id of its snapshot.
+
+        A second audit with the same key adds an audit event and no second snapshot.
+
+        Args:
+            verdict: what the audit said; of a commit, a staged audit is never stored (D10).
+            ruler_document: what judged; its sha256 is `verdict.ruler`.
+            run_id: of the Dagster run.
+            kind: why it was audited, when it is not the snapshot's own kind.
+
+        Raises:
+            RepositoryNotFound: the repository is not registered.
+            StoreError: the verdict has no commit, the ruler is another one, or the database fails.
+        """
+        if verdict.snapshot.commit is None:
+            msg = "a staged audit is never stored: it has no commit"
+            raise StoreError(msg)
+        if hashlib.sha256(ruler_document).hexdigest() != verdict.ruler:
+            msg = f"the ruler document is not the ruler {verdict.ruler[:12]} of the verdict"
+            raise StoreError(msg)
+        with self._writing() as connection:
+            repository = self._repository(connection, verdict.snapshot.repository)
+            ruler = {"digest": verdict.ruler, "document": ruler_document.decode(), "recorded_at": self._clock()}
+            self._insert_new(connection, tables.rulers, ruler)
+            row = _snapshot_row(verdict, repository.id)
+            snapshot_id = self._insert_new(connection, tables.snapshots, row)
+            if snapshot_id is None:
+                key = [tables.snapshots.c[name] == row[name] for name in tables.AUDIT_KEY]
+                snapshot_id = connection.scalars(sa.select(tables.snapshots.c.id).where(*key)).one()
+            else:
+                _insert_results(connection, snapshot_id, verdict)
+            event = {
+                "snapshot_id": snapshot_id,
+                "kind": kind or verdict.snapshot.kind,
+                "audited_at": self._clock(),
+                "run_id": run_id,
+                "content_digest": content_digest(verdict),
+            }
+            connection.execute(sa.insert(tables.audits).values(**event))
+            return snapshot_id
+
+    def last_audited_commit(self, repository: str, other_than: str = "") -> str | None:
+        """The baseline of the next audit: the last audited commit of kind default, but for this one; None at first."""
+        audits, snapshots = tables.audits, tables.snapshots
+        with self._reading() as connection:
+            try:
+                repository_id = self._repository(connection, repository).id
+            except RepositoryNotFound:
+                return None
+            commit: str | None = connection.scalar(
+                sa.select(snapshots.c.commit)
+                .join(audits, audits.c.snapshot_id == snapshots.c.id)
+                .where(
+                    snapshots.c.repository_id == repository_id,
+                    snapshots.c.commit != other_than,
+                    audits.c.kind == DEFAULT,
+                )
+                .order_by(audits.c.id.desc())
+                .limit(1)
+            )
+            return commit
+
+    def snapshot_id(self, key: AuditKey) -> int | None:
+        """The snapshot with this audit key; None when it was never audited."""
+        table = tables.snapshots
+        with self._reading() as connection:
+            repository_id = self._repository(connection, key.repository).id
+            found: int | None = connection.scalar(
+                sa.select(table.c.id).where(
+                    table.c.repository_id == repository_id,
+                    *(table.c[name] == getattr(key, name) for name in tables.AUDIT_KEY[1:]),
+                )
+            )
+            return found
+
+    def newest_snapshot_id(self) -> int:
+        """The id of the last snapshot that was recorded; 0 when there is none."""
+        with self._reading() as connection:
+            return connection.scalar(sa.select(sa.func.max(tables.snapshots.c.id))) or 0
+
+    def ruler_document(self, digest: str) -> bytes:
+        """The document of a ruler.
+
+        Raises:
+            StoreError: no audit used such a ruler.
+        """
+        with self._reading() as connection:
+            table = tables.rulers
+            document: str | None = connection.scalar(sa.select(table.c.document).where(table.c.digest == digest))
+        if document is None:
+            msg = f"no audit used the ruler {digest}"
+            raise StoreError(msg)
+        return document.encode()
+
+    def audit_events(self, snapshot_id: int) -> list[dict[str, Any]]:
+        """Every time that a snapshot was audited, oldest first: kind, audited_at, run_id, content_digest."""
+        table = tables.audits
+        columns = (table.c.kind, table.c.audited_at, table.c.run_id, table.c.content_digest)
+        with self._reading() as connection:
+            statement = sa.select(*columns).where(table.c.snapshot_id == snapshot_id).order_by(table.c.id)
+            return [dict(row) for row in connection.execute(statement).mappings()]
+
+    def verdict(self, snapshot_id: int) -> Verdict:
+        """The verdict as it was recorded; its kind is that of its first audit.
+
+        Raises:
+            StoreError: there is no such snapshot.
+        """
+        with self._reading() as connection:
+            snapshot = connection.execute(_snapshots_statement(snapshot=snapshot_id)).mappings().one_or_none()
+            if snapshot is None:
+                msg = f"there is no snapshot {snapshot_id}"
+                raise StoreError(msg)
+            results = {
+                table.name: list(
+                    connection.execute(sa.select(table).where(table.c.snapshot_id == snapshot_id)).mappings()
+                )
+                for table in (tables.findings, tables.outcomes, tables.scores)
+            }
+        return _verdict(snapshot, results)
+
+    # --- frames ---------------------------------------------------------------------------------------
+
+    def snapshots(self, *, repository: str | None = None, snapshot: int | None = None, after: int = 0) -> pd.DataFrame:
+        """Snapshots: a frame of SNAPSHOTS, in order of recording.
+
+        Args:
+            repository: of this one only.
+            snapshot: this one only.
+            after: recorded later than this snapshot id only.
+        """
+        from elder_assets.audit import frames
+
+        with self._reading() as connection:
+            statement = _snapshots_statement(repository=repository, snapshot=snapshot, after=after)
+            content = [_snapshot_frame_row(row) for row in connection.execute(statement).mappings()]
+        return frames.validate(frames.SNAPSHOTS, frames.frame(frames.SNAPSHOTS, content))
+
+    def findings(
+        self, *, repository: str | None = None, snapshot: int | None = None, magic: str | None = None, after: int = 0
+    ) -> pd.DataFrame:
+        """Findings: a frame of FINDINGS, in order of recording and then of place; arguments as `snapshots`."""
+        return self._frame("findings", tables.findings, repository, snapshot, magic, after)
+
+    def outcomes(
+        self, *, repository: str | None = None, snapshot: int | None = None, magic: str | None = None, after: int = 0
+    ) -> pd.DataFrame:
+        """Outcomes: a frame of OUTCOMES, in order of recording and then of code; arguments as `snapshots`."""
+        return self._frame("outcomes", tables.outcomes, repository, snapshot, magic, after)
+
+    def scores(
+        self, *, repository: str | None = None, snapshot: int | None = None, magic: str | None = None, after: int = 0
+    ) -> pd.DataFrame:
+        """Scores: a frame of SCORES, in order of recording; arguments as `snapshots`."""
+        return self._frame("scores", tables.scores, repository, snapshot, magic, after)
+
+    def _frame(  # noqa: PLR0917 - the readers' own arguments, passed on in their order
+        self,
+        name: str,
+        table: sa.Table,
+        repository: str | None,
+        snapshot: int | None,
+        magic: str | None,
+        after: int,
+    ) -> pd.DataFrame:
+        from elder_assets.audit import frames
+
+        chosen = _snapshots_statement(repository=repository, snapshot=snapshot, after=after)
+        order = table.c.id if "id" in table.c else next(c for c in table.primary_key if c.name != "snapshot_id")
+        with self._reading() as connection:
+            same = {row["id"]: _identity(row) for row in connection.execute(chosen).mappings()}
+            statement = (
+                sa.select(table)
+                .where(table.c.snapshot_id.in_(chosen.with_only_columns(tables.snapshots.c.id).order_by(None)))
+                .order_by(table.c.snapshot_id, order)
+            )
+            if magic is not None:
+                statement = statement.where(table.c.magic == magic)
+            content = [same[row["snapshot_id"]] | dict(row) for row in connection.execute(statement).mappings()]
+        schema = frames.SCHEMAS[name]
+        return frames.validate(schema, frames.frame(schema, content))
+
+
+# --- rows ------------------------------------------------------------------------------------------------
+
+
+def content_digest(verdict: Verdict) -> str:
+    """sha256 of what a verdict says, without durations and without why it was audited."""
+    magics = [
+        msgspec.structs.replace(
+            magic,
+            duration_ms=0.0,
+            outcomes=tuple(msgspec.structs.replace(outcome, duration_ms=0.0) for outcome in magic.outcomes),
+        )
+        for magic in verdict.magics
+    ]
+    plain = msgspec.structs.replace(
+        verdict, magics=tuple(magics), snapshot=msgspec.structs.replace(verdict.snapshot, kind=DEFAULT)
+    )
+    return hashlib.sha256(msgspec.json.encode(plain, enc_hook=str)).hexdigest()
+
+
+def _storable(value: Any) -> Any:
+    """A value as both databases can hold it: PostgreSQL knows no NUL, neither knows half a surrogate pair."""
+    if isinstance(value, str):
+        return value.replace("\0", "\\x00").encode("utf-8", errors="backslashreplace").decode()
+    return [_storable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _snapshot_row(verdict: Verdict, repository_id: int) -> dict[str, Any]:
+    snapshot, key, coverage = verdict.snapshot, verdict.key, verdict.coverage
+    return {
+        "repository_id": repository_id,
+        "revision": key.revision,
+        "ruler": key.ruler,
+        "baseline": key.baseline,
+        "refs_digest": key.refs_digest,
+        "commit": snapshot.commit,
+        "tree": snapshot.tree,
+        "as_of": utc(snapshot.as_of),
+        "as_of_seconds": min(max(snapshot.as_of, -BIGINT_MAX), BIGINT_MAX),
+        "is_shallow": snapshot.is_shallow,
+        "is_partial": snapshot.is_partial,
+        "notes": _storable(snapshot.notes),
+        "eligible_files": coverage.eligible,
+        "analysed_files": coverage.analysed,
+        "skipped": _storable([[skipped.path, skipped.reason] for skipped in coverage.skipped]),
+        "status": verdict.status.value,
+        "reason": _storable(verdict.reason),
+        **rows.score_columns(verdict.score),
+    }
+
+
+def _insert_results(connection: Connection, snapshot_id: int, verdict: Verdict) -> None:
+    for table, content in (
+        (tables.findings, rows.finding_rows(verdict)),
+        (tables.outcomes, rows.outcome_rows(verdict)),
+        (tables.scores, rows.score_rows(verdict)),
+    ):
+        storable = [{"snapshot_id": snapshot_id} | {k: _storable(v) for k, v in row.items()} for row in content]
+        if storable:
+            connection.execute(sa.insert(table), storable)
+
+
+def _snapshots_statement(
+    *, repository: str | None = None, snapshot: int | None = None, after: int = 0
+) -> sa.Select[Any]:
+    """Snapshots with the key of their repository, their first audit and the number of their findings."""
+    snapshots, audits, findings = tables.snapshots, tables.audits, tables.findings
+    first = sa.select(audits.c.snapshot_id, sa.func.min(audits.c.id).label("id")).group_by(audits.c.snapshot_id)
+    first_audit = first.subquery("first_audit")
+    by_default = sa.exists().where(audits.c.snapshot_id == snapshots.c.id, audits.c.kind == DEFAULT)
+    event = audits.alias("event")
+    counted = sa.select(sa.func.count()).where(findings.c.snapshot_id == snapshots.c.id).scalar_subquery()
+    statement = (
+        sa.select(
+            snapshots,
+            tables.repositories.c.key.label("repository"),
+            event.c.audited_at,
+            event.c.run_id,
+            sa.case((by_default, DEFAULT), else_=event.c.kind).label("kind"),
+            counted.label("findings"),
+        )
+        .join(tables.repositories, tables.repositories.c.id == snapshots.c.repository_id)
+        .join(first_audit, first_audit.c.snapshot_id == snapshots.c.id)
+        .join(event, event.c.id == first_audit.c.id)
+        .where(snapshots.c.id > after)
+        .order_by(snapshots.c.id)
+    )
+    if repository is not None:
+        statement = statement.where(tables.repositories.c.key == repository)
+    if snapshot is not None:
+        statement = statement.where(snapshots.c.id == snapshot)
+    return statement
+
+
+def _identity(row: RowMapping) -> dict[str, str]:
+    key = AuditKey(repository=row["repository"], **{name: row[name] for name in tables.AUDIT_KEY[1:]})
+    return {"audit_key": key.digest, "repository": key.repository, "revision": key.revision}
+
+
+def _snapshot_frame_row(row: RowMapping) -> dict[str, Any]:
+    eligible = row["eligible_files"]
+    return {
+        **row,
+        **_identity(row),
+        "as_of_utc": row["as_of"],
+        "audited_at_utc": row["audited_at"],
+        "baseline": row["baseline"] or None,
+        "coverage_share": row["analysed_files"] / eligible if eligible else None,
+    }
+
+
+def _verdict(row: RowMapping, results: Mapping[str, Sequence[RowMapping]]) -> Verdict:
+    outcomes: dict[str, list[RuleOutcome]] = {}
+    for outcome in sorted(results["outcomes"], key=lambda outcome: str(outcome["rule"])):
+        outcomes.setdefault(outcome["magic"], []).append(rows.outcome_of(outcome))
+    order = {magic: index for index, magic in enumerate(MAGIC_ORDER)}
+    scores = sorted(results["scores"], key=lambda score: (order.get(score["magic"], len(order)), str(score["magic"])))
+    findings = [rows.finding_of(finding) for finding in results["findings"]]
+    return Verdict(
+        snapshot=_snapshot(row),
+        ruler=row["ruler"],
+        baseline=row["baseline"] or None,
+        coverage=Coverage(
+            row["eligible_files"], row["analysed_files"], tuple(Skipped(path, why) for path, why in row["skipped"])
+        ),
+        status=Status(row["status"]),
+        reason=row["reason"],
+        score=rows.fraction(row["score_exact"]),
+        magics=tuple(rows.magic_result_of(score, outcomes.get(score["magic"], ())) for score in scores),
+        findings=tuple(sorted(findings, key=lambda finding: finding.sort_key)),
+    )
+
+
+def _snapshot(row: RowMapping) -> Snapshot:
+    return Snapshot(
+        repository=row["repository"],
+        commit=row["commit"],
+        tree=row["tree"],
+        as_of=row["as_of_seconds"],
+        kind=row["kind"],
+        refs_digest=row["refs_digest"],
+        is_shallow=row["is_shallow"],
+        is_partial=row["is_partial"],
+        notes=tuple(row["notes"]),
+    )
