@@ -14,10 +14,11 @@ import msgspec
 
 
 @functools.lru_cache(maxsize=16384)
-def compile_pattern(pattern: str) -> re.Pattern[str] | None:
+def compile_pattern(pattern: str, *, is_deep: bool = True) -> re.Pattern[str] | None:
     """A gitignore pattern (without '!' and without trailing blanks) as a regular expression over whole paths.
 
-    The pattern also matches everything below a folder that it names. None when it can match nothing.
+    The pattern also matches everything below a folder that it names, unless `is_deep` is False. None when it can
+    match nothing.
     """
     anchored = "/" in pattern.rstrip("/")
     only_folder = pattern.endswith("/")
@@ -34,11 +35,11 @@ def compile_pattern(pattern: str) -> re.Pattern[str] | None:
         out.append(_glob(part))
         if not last:
             out.append("/")
-    below = "/.*" if only_folder else "(?:/.*)?"
+    below = "" if not is_deep else "/.*" if only_folder else "(?:/.*)?"
     try:
         return re.compile("".join(out) + below, re.DOTALL)
     except re.error:
-        return None
+        return None  # such as the range [z-a]
 
 
 def _glob(part: str) -> str:
@@ -53,13 +54,11 @@ def _glob(part: str) -> str:
         elif char == "?":
             out.append("[^/]")
         elif char == "[":
-            end = part.find("]", index + 2)
-            if end < 0:
-                out.append(r"\[")
-            else:
-                inner = part[index + 1 : end].replace("\\", r"\\")
-                out.append("[" + ("^" + inner[1:] if inner[:1] in "!^" else inner) + "]")
-                index = end
+            characters = _SET.match(part, index)
+            if characters is None:
+                return _NEVER
+            out.append(_set(characters))
+            index = characters.end() - 1
         elif char == "\\" and index + 1 < len(part):
             index += 1
             out.append(re.escape(part[index]))
@@ -67,6 +66,29 @@ def _glob(part: str) -> str:
             out.append(re.escape(char))
         index += 1
     return "".join(out)
+
+
+_NEVER = "(?!)"
+_SET = re.compile(r"\[(?P<negated>[!^]?)(?P<members>\]?(?:\[:[a-z]+:\]|\\.|[^\]\\])*)\]")
+_MEMBER = re.compile(r"\[:(?P<name>[a-z]+):\]|\\(?P<escaped>.)|(?P<plain>.)", re.DOTALL)
+_POSIX = {
+    "alnum": "a-zA-Z0-9", "alpha": "a-zA-Z", "blank": r" \t", "digit": "0-9", "lower": "a-z", "space": r"\s",
+    "upper": "A-Z", "xdigit": "0-9a-fA-F", "punct": r"!-/:-@\[-`{-~", "word": r"\w",
+}  # fmt: skip
+
+
+def _set(characters: re.Match[str]) -> str:
+    """A set of characters such as `[!a-z]`; none matches the slash."""
+    members = []
+    for member in _MEMBER.finditer(characters["members"]):
+        if member["name"]:
+            members.append(_POSIX.get(member["name"], ""))
+        elif member["plain"] == "-":
+            members.append("-")
+        else:
+            members.append(re.escape(member["escaped"] or member["plain"]))
+    inner = "".join(members)
+    return f"(?!/)[{'^' if characters['negated'] else ''}{inner}]" if inner else _NEVER
 
 
 class IgnoreRule(msgspec.Struct, frozen=True):
@@ -116,22 +138,9 @@ def ignored_by(path: str, rules: Iterable[IgnoreRule]) -> IgnoreRule | None:
 def _matches_exactly(path: str, rule: IgnoreRule, *, is_folder: bool) -> bool:
     if not path.startswith(rule.folder) or (rule.pattern.endswith("/") and not is_folder):
         return False
-    compiled = compile_pattern(rule.pattern.rstrip("/"))
-    if compiled is None:
-        return False
-    match = compiled.fullmatch(path[len(rule.folder) :])
-    # `compile_pattern` also matches what lies below; here only the named thing itself counts, since each
-    # parent folder is asked in turn.
-    return match is not None and _own_match(rule.pattern.rstrip("/"), path[len(rule.folder) :])
-
-
-@functools.lru_cache(maxsize=65536)
-def _own_match(pattern: str, path: str) -> bool:
-    compiled = compile_pattern(pattern)
-    if compiled is None:
-        return False
-    own = re.compile(compiled.pattern.removesuffix("(?:/.*)?"), re.DOTALL)
-    return own.fullmatch(path) is not None
+    # Each parent folder is asked in turn, so only the named thing itself counts here, not what lies below.
+    compiled = compile_pattern(rule.pattern.rstrip("/"), is_deep=False)
+    return compiled is not None and compiled.fullmatch(path[len(rule.folder) :]) is not None
 
 
 class AttributeRules:
@@ -142,12 +151,12 @@ class AttributeRules:
         self._rules: list[tuple[str, re.Pattern[str], dict[str, str]]] = []
         for folder in sorted(files, key=lambda name: (name.count("/"), name)):
             for line in files[folder]:
-                fields = line.split()
-                if len(fields) < 2 or fields[0].startswith(("#", "[", "!")):
+                written, fields = _pattern_and_fields(line)
+                if not fields or written.endswith("/"):  # a folder has no attributes, and gives none to its files
                     continue
-                pattern = compile_pattern(fields[0])
+                pattern = compile_pattern(written, is_deep=False)
                 if pattern is not None:
-                    self._rules.append((folder, pattern, _attributes(fields[1:])))
+                    self._rules.append((folder, pattern, _attributes(fields)))
 
     def of(self, path: str) -> dict[str, str]:
         """Attribute name to 'true', 'false' or its value; later rules win."""
@@ -156,6 +165,17 @@ class AttributeRules:
             if path.startswith(folder) and pattern.fullmatch(path[len(folder) :]):
                 found.update(attributes)
         return found
+
+
+_QUOTED = re.compile(r"\s*\"((?:[^\"\\]|\\.)*)\"\s(.*)", re.DOTALL)
+
+
+def _pattern_and_fields(line: str) -> tuple[str, list[str]]:
+    """The pattern of a line of `.gitattributes` and the attributes behind it; no attributes when it says nothing."""
+    if quoted := _QUOTED.fullmatch(line):
+        return re.sub(r"\\(.)", r"\1", quoted[1]), quoted[2].split()
+    pattern, *fields = line.split() or [""]
+    return (pattern, []) if pattern.startswith(("#", "[attr]", "!")) else (pattern, fields)
 
 
 def _attributes(fields: Iterable[str]) -> dict[str, str]:

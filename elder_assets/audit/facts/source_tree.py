@@ -15,7 +15,7 @@ import msgspec
 
 from elder_assets.audit.facts.extraction import extractor
 from elder_assets.audit.facts.git_patterns import AttributeRules
-from elder_assets.audit.facts.grammars import Blob, language_of, languages
+from elder_assets.audit.facts.grammars import Blob, Language, language_of, languages
 from elder_assets.audit.model import FileClass, SourceFile, TreeEntry
 
 READ_BYTES_MAX = 8_000_000
@@ -41,16 +41,22 @@ class TextProfile(msgspec.Struct, frozen=True, array_like=True):
 
 
 _GENERATED_MARK = re.compile(
-    rb"@generated\b"
-    rb"|\bDO NOT (?:EDIT|MODIFY)\b"
-    rb"|\b(?:auto-?|automatically |machine )generated\b(?! documentation)"
-    rb"|^\W*(?:this (?:file|code) (?:is|was|has been) |code )generated (?:by|from|with)\b",
-    re.IGNORECASE | re.MULTILINE,
+    rb"@generated\b(?![(`'\"])"
+    rb"|(?-i:\bDO NOT (?:EDIT|MODIFY)\b)"
+    rb"|\bdo not (?:edit|modify)\b(?=\W*$|[\W]*(?:this (?:file|code)|it\b|manually|by hand|directly))"
+    rb"|^\W*(?:<?auto-?generated\b(?! documentation| docs)(?=\W*$|\W*>|.{0,20}\b(?:file|code|by|from|with|using)\b)"
+    rb"|[\w ,]{0,30}\b(?:this|file|code|header|class|module|script|document)\b[\w ,]{0,20}"
+    rb"\b(?:auto-?|automatically |machine[ -])generated\b"
+    rb"|(?:this (?:file|code) (?:is|was|has been) |code |file )generated (?:by|from|with)\b(?!.{0,20}--init)"
+    rb"|generated (?:file|code)\b(?=\W*$|.{0,4}\bdo not\b))",
+    re.IGNORECASE,
 )
+"""What generators write in the head of a file; a sentence about generated things is no such mark."""
+
 _COMMENT_START = re.compile(rb"^\s*(?:#|//|/\*|\*|<!--|--|;|\"\"\"|%|\.\.)")
 
 
-@extractor(version=1, max_bytes=READ_BYTES_MAX)
+@extractor(version=2, max_bytes=READ_BYTES_MAX)
 def text_profile(blob: Blob) -> TextProfile:
     """Tell text from binary, and generated files by what they say of themselves."""
     data = blob.data
@@ -72,12 +78,13 @@ def text_profile(blob: Blob) -> TextProfile:
 _VENDORED_PATH = re.compile(
     r"(?:^|/)(?:vendor|vendors|vendored|_vendor|third[_-]?party|3rdparty|node_modules|bower_components"
     r"|site-packages|Godeps|extern|externals?)/"
+    r"|^deps/"  # as linguist reads it; deeper ones are often a package of one's own
     r"|(?:^|/)(?:gradlew(?:\.bat)?|mvnw(?:\.cmd)?|\.yarn/releases/.*|\.pnp\.c?js)$"
     r"|(?:^|/)(?:jquery|bootstrap|d3|react|angular|lodash|underscore|moment)[-.]\d[\w.-]*\.(?:js|css)$",
     re.IGNORECASE,
 )
 _GENERATED_PATH = re.compile(
-    r"(?:\.min\.(?:js|css)|_pb2(?:_grpc)?\.pyi?|\.pb\.(?:go|cc|h)|_pb\.(?:js|d\.ts)|\.g\.(?:cs|dart)"
+    r"(?:\.min\.(?:js|css)|_pb2(?:_grpc)?\.pyi?|\.pb\.(?:go|cc|h|ts|js|rs|dart)|\.pb\.gw\.go|_pb\.(?:js|ts|d\.ts)|\.g\.(?:cs|dart)"
     r"|\.designer\.cs|_generated\.\w+|\.generated\.\w+|\.gen\.go|_gen\.go|zz_generated[\w.]*\.go|\.snap|\.map"
     r"|-snapshot\.\w+|\.ambr|\.bundle\.js|\.approved\.\w+)$"
     r"|(?:^|/)(?:__snapshots__|__generated__|generated|dist|htmlcov)/",
@@ -106,8 +113,13 @@ LOCK_FILES: Mapping[str, str] = {
 }
 """Lock file name to variant. Lock files are generated, yet rules about dependencies read them."""
 
+_DOC_FOLDER = re.compile(
+    r"(?:^|/)(?:docs?|documentation|manual|website/docs|wiki|changelog\.d|changes\.d|newsfragments)/"
+    r"|(?:^|/)versioned_docs/",
+    re.IGNORECASE,
+)
 _DOC_PATH = re.compile(
-    r"(?:^|/)(?:docs?|documentation|man|manual|website/docs|wiki|changelog\.d|changes\.d|newsfragments)/"
+    r"(?:^|/)(?:man|man\d)/"
     r"|(?:^|/)(?:README|CHANGE(?:S|LOG)|HISTORY|NEWS|CONTRIBUTING|CODE_OF_CONDUCT|SECURITY|AUTHORS|LICEN[CS]E"
     r"|COPYING|NOTICE|MAINTAINERS|SUPPORT|UPGRADING|MIGRATION|CREDITS|CONTRIBUTORS|INSTALL|TODO|RELEASE)"
     r"[\w.-]*$"
@@ -115,18 +127,36 @@ _DOC_PATH = re.compile(
     re.IGNORECASE,
 )
 _EXAMPLE_PATH = re.compile(
-    r"(?:^|/)(?:_?examples?|samples?|demos?|demo[_-]apps?|tutorials?|playgrounds?|sandbox(?:es)?|cookbooks?"
-    r"|docs_src|templates?|boilerplates?|scaffolds?|starters?)/|(?:^|/)examples?[_.][\w.]+$",
+    r"(?:^|/)(?:_?examples?|samples?|demos?|demo[_-]apps?|tutorials?|playgrounds?|cookbooks?|docs_src"
+    r"|boilerplates?|scaffolds?|starters?|(?:project|app|site|theme|plugin|package)[_-]templates?)/"
+    r"|(?:^|/)(?:generators?|create-[\w-]+|schematics|blueprints)/(?:.*/)?(?:templates?|files)/"
+    r"|^templates?/(?=.*\.[jt]sx?$)|(?:^|/)examples?[_.][\w.]+$",
     re.IGNORECASE,
 )
 _TEST_PATH = re.compile(
-    r"(?:^|/)(?:tests?|testing|__tests__|__mocks__|__fixtures__|specs?|e2e|integration[_-]tests?|unit[_-]?tests?"
-    r"|test[_-]?(?:data|suite|cases?|utils?|helpers?|fixtures?|resources?|support|server|apps?|projects?)"
-    r"|testdata|fixtures?|[\w.-]*[_.-]tests?|src/(?:test|it|androidTest|integrationTest)|cypress|[\w.]+\.Tests?"
-    r"|bench(?:es|marks?)?|perf|conformance|acceptance|functional_tests)/"
+    r"(?:^|/)(?:tests?|__tests__|__mocks__|__[a-z_]*(?:tests?|modules|mocks|fixtures|benchmarks?)__|e2e"
+    r"|(?:integration|unit|functional|acceptance|system|stress|smoke|regression|load|performance)[_-]?tests?"
+    r"|tests?[_-](?:data|suites?|cases?|utils?|helpers?|fixtures?|resources?|support|servers?|apps?|projects?"
+    r"|integration|e2e|build)"
+    r"|test(?:data|suites?|cases?|utils?|helpers?|fixtures?|resources?|support|apps?|projects?)"
+    r"|src/(?:test|it|androidTest|integrationTest)|cypress|fuzz(?:_targets|ers?)?)/"
+    r"|(?:^|/)(?!(?:[\w.]+-)?tests?/)[\w.-]+[_-]tests?/(?!src/)"
+    r"|(?:^|/)[\w]+\.Tests?/"
     r"|(?:^|/)(?:conftest|test|tests)\.py$",
     re.IGNORECASE,
 )
+"""Folders and files that hold tests wherever they stand. `tokio-test/src/` is a crate that is shipped, however."""
+
+_WEAK_TEST_PATH = re.compile(
+    r"(?:^|/)(?:specs?|fixtures?|bench(?:es|mark|marks)?|perf|conformance|acceptance|sandbox)/|^testing/",
+    re.IGNORECASE,
+)
+"""Words that name tests at the top of a tree, and production code below its sources: `src/spec/`, `numpy/testing/`."""
+
+_SOURCE_ROOT = re.compile(r"(?:^|/)(?:src/main|src|lib|pkg|internal)/")
+_MAIN_SOURCES = re.compile(r"(?:^|/)src/main/(?:\w+/)?")
+"""Maven's layout: folders below are package names (`org.springframework.samples`), not what the code is for."""
+
 _CONFIG_NAMES = re.compile(
     r"(?:^|/)(?:\.[^/]+|Dockerfile[\w.-]*|[\w.-]*\.Dockerfile|Containerfile|(?:GNU)?[Mm]akefile[\w.-]*|[\w.-]+\.mk"
     r"|Jenkinsfile[\w.-]*|Procfile|Vagrantfile|Brewfile|requirements[\w.-]*\.(?:txt|in)|constraints[\w.-]*\.txt"
@@ -143,7 +173,8 @@ _BINARY_PATH = re.compile(
     r"|whl|egg|gem|nupkg|apk|ipa|dmg|iso|wasm|parquet|npy|npz|pkl|h5|onnx|pt|key|p12|pfx|jks|keystore|mo)$",
     re.IGNORECASE,
 )
-_BACKUP_NAME = re.compile(r"(?:^|/)([^/]*backup[^/]*\d[^/]*)(?=/)", re.IGNORECASE)
+_BACKUP_NAME = re.compile(r"(?:^|/)([^/]*backup(?:[^/]*[-_. ])?\d+)(?=/)", re.IGNORECASE)
+"""`backup2`, `shop-backup-2023-01-02`; not `backup-s3` and `backup_v2`, which are software for backups."""
 
 _FORMATS_BY_NAME: Sequence[tuple[re.Pattern[str], str]] = tuple(
     (re.compile(pattern), variant)
@@ -206,27 +237,39 @@ def class_of_path(path: str) -> FileClass:
         return FileClass.GENERATED
     if _BINARY_PATH.search(name):
         return FileClass.BINARY
-    variant = variant_of(path)
-    language = language_of(variant)
-    if language is not None:
-        if language.is_test_path(path) or _TEST_PATH.search(path):
-            return FileClass.TEST
-        if _CONFIG_NAMES.search(path):
-            return FileClass.CONFIG
-        if _EXAMPLE_PATH.search(path):
-            return FileClass.EXAMPLE
-        if _DOC_PATH.search(path):
-            return FileClass.DOCS
-        return FileClass.PRODUCTION
-    if _TEST_PATH.search(path):
+    if (language := language_of(variant_of(path))) is not None:
+        return _class_of_code(path, language)
+    if _TEST_PATH.search(path) or _is_weak_test(path):
         return FileClass.TEST
     if _EXAMPLE_PATH.search(path):
         return FileClass.EXAMPLE
-    if _CONFIG_NAMES.search(path) and not _DOC_PATH.match(path):
+    if _CONFIG_NAMES.search(path) and not _DOC_FOLDER.match(path):
         return FileClass.CONFIG
-    if _DOC_PATH.search(path):
+    if _DOC_PATH.search(path) or _DOC_FOLDER.search(path):
         return FileClass.DOCS
     return FileClass.PRODUCTION
+
+
+def _class_of_code(path: str, language: Language) -> FileClass:
+    if language.is_test_path(path):
+        return FileClass.TEST
+    if main := _MAIN_SOURCES.search(path):
+        path = path[: main.start() + 1] + path.rpartition("/")[2]
+    if _TEST_PATH.search(path) or _is_weak_test(path):
+        return FileClass.TEST
+    if _CONFIG_NAMES.search(path):
+        return FileClass.CONFIG
+    if _EXAMPLE_PATH.search(path):
+        return FileClass.EXAMPLE
+    root = _SOURCE_ROOT.search(path)
+    if _DOC_FOLDER.search(path if root is None else path[: root.start() + 1]):
+        return FileClass.DOCS
+    return FileClass.PRODUCTION
+
+
+def _is_weak_test(path: str) -> bool:
+    root = _SOURCE_ROOT.search(path)
+    return _WEAK_TEST_PATH.search(path if root is None else path[: root.start() + 1]) is not None
 
 
 def classify(
@@ -251,10 +294,9 @@ def classify(
         file_class = FileClass.GENERATED
     elif marks.get("linguist-documentation") == "true":
         file_class = FileClass.DOCS
-    elif "false" in (marks.get("linguist-vendored"), marks.get("linguist-generated")) and file_class in {
-        FileClass.VENDORED,
-        FileClass.GENERATED,
-    }:
+    elif (file_class is FileClass.VENDORED and marks.get("linguist-vendored") == "false") or (
+        file_class is FileClass.GENERATED and marks.get("linguist-generated") == "false"
+    ):
         file_class = FileClass.PRODUCTION
     if profile is not None:
         if profile.is_binary or profile.is_lfs_pointer:
@@ -284,9 +326,10 @@ def find_backup_trees(entries: Sequence[TreeEntry]) -> dict[str, str]:
     """Folders that are copies kept beside the original: folder (with final '/') to the reason.
 
     A folder is a backup tree when its name says so (`*backup*<digits>`), or when at least
-    BACKUP_DUPLICATE_SHARE of its blobs (BACKUP_FILES_MIN or more) stand in one other folder that is neither
-    inside it nor around it, under the same names below the folder. Of two equal folders the one whose
-    path is longer, then later in order, is the copy. Vendored folders are no backup trees.
+    BACKUP_DUPLICATE_SHARE of its production source files (BACKUP_FILES_MIN or more) stand in one other folder
+    that is neither inside it nor around it, under the same names below the folder. Of two equal folders the one
+    whose path is longer, then later in order, is the copy. Fixtures, examples, translations, versioned
+    documentation and build output repeat each other on purpose, so only production source code is compared.
     """
     found: dict[str, str] = {}
     for entry in entries:
@@ -294,8 +337,10 @@ def find_backup_trees(entries: Sequence[TreeEntry]) -> dict[str, str]:
             found.setdefault(entry.path[: match.end(1)] + "/", "its name says backup")
     folders: dict[str, dict[str, str]] = defaultdict(dict)
     for entry in entries:
-        if entry.size < 64 or entry.is_link or entry.is_submodule or _VENDORED_PATH.search(entry.path):
-            continue  # tiny files are equal by accident
+        if entry.size < 64 or entry.is_link or entry.is_submodule:  # tiny files are equal by accident
+            continue
+        if language_of(variant_of(entry.path)) is None or class_of_path(entry.path) is not FileClass.PRODUCTION:
+            continue
         parts = entry.path.split("/")
         for depth in range(1, len(parts)):
             folders["/".join(parts[:depth]) + "/"]["/".join(parts[depth:])] = entry.oid

@@ -58,8 +58,8 @@ LANGUAGE = Language(
     comments="(comment) @comment (preproc_pragma) @pragma",
     imports="(using_directive [(identifier) (qualified_name) (alias_qualified_name)] @module .)",
     is_test_path=path_matches(
-        r"(?:^|/)[\w.-]*\.(?:\w*Tests?|Specs?|Testing|Benchmarks?)/"
-        r"|(?:^|/)\w+(?:UnitTests?|IntegrationTests?|Tests)/"
+        r"(?:^|/)[\w.-]*\.(?:\w*Tests?|Specs?|Benchmarks?)/"
+        r"|(?:^|/)(?:\w*(?:UnitTests?|IntegrationTests?|Tests)|Benchmarks?)/"
         r"|[a-z0-9](?:Tests?|Specs?|TestFixture)\.cs$"
     ),
     method_owner=_accessor_owner,

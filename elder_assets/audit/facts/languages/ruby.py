@@ -40,6 +40,7 @@ LANGUAGE = Language(
     import_calls=("require", "require_relative", "load"),
     is_test_path=path_matches(
         r"(?:^|/)(?:test_[^/]*|[^/]*_(?:test|spec)|(?:spec|test|rails)_helper)\.rb$"
+        r"|^(?:[^/]+/)*spec/(?:support|factories|fixtures|dummy|mocks|shared)/|^spec/"
         r"|(?:^|/)features/(?:step_definitions|support)/"
     ),
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from elder_assets.audit.facts.comments import comments
+from elder_assets.audit.facts.grammars import language_of
 from elder_assets.audit.facts.repository_facts import FileFacts
-from elder_assets.audit.model import CODE_CLASSES, Checked, Found, Outcome, Severity, Tier
+from elder_assets.audit.model import CODE_CLASSES, Checked, FileClass, Found, Outcome, Severity, Tier
 from elder_assets.audit.registry import file_rule
 
 _NAMED = {
@@ -45,7 +46,8 @@ def check(file: FileFacts) -> Iterator[Outcome]:
     Why: it also hides the next defect on its line or in its file, which nobody has looked at.
     Remedy: name the rule behind it, as in `# noqa: F401` or `eslint-disable-next-line no-console`.
     Source: ruff PGH003 and PGH004, eslint-comments/no-unlimited-disable, nolintlint, typescript-eslint ban-ts-comment.
-    Limits: production, test and example code. `@ts-ignore` and `NOSONAR` know no rule names: a reason behind them will
+    Limits: production, test and example code, but not the other files of a test folder: there, formatters and linters
+    keep their inputs. `@ts-ignore` and `NOSONAR` know no rule names: a reason behind them will
     do. What a tool would not obey (`// eslint-disable`, a `# noqa` on a line of its own) is none.
 
     Bad:
@@ -85,6 +87,10 @@ def check(file: FileFacts) -> Iterator[Outcome]:
         # a "# noqa" in a sentence silences nothing
 
     Okay:
+        path: tests/format/input.js
+        /* eslint-disable */
+
+    Okay:
         path: shop/basket.ts
         // eslint-disable-next-line no-console -- the command line's output
         console.log(1)
@@ -92,7 +98,7 @@ def check(file: FileFacts) -> Iterator[Outcome]:
         price = "a"
     """
     found = file.read(comments)
-    if found is None:
+    if found is None or _is_test_input(file):
         return
     yield Checked(len(found.suppressions))
     for suppression in found.suppressions:
@@ -104,3 +110,8 @@ def check(file: FileFacts) -> Iterator[Outcome]:
                 message=f"`{suppression.directive}` silences {suppression.tool} without saying what it hides",
                 remedy=f"Name the rule: `{named}`." if named else _WITHOUT_NAMES[suppression.tool],
             )
+
+
+def _is_test_input(file: FileFacts) -> bool:
+    language = language_of(file.variant)
+    return file.file_class is FileClass.TEST and language is not None and not language.is_test_path(file.path)
