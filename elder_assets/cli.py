@@ -257,10 +257,9 @@ def repo() -> None:
 @click.argument("target", metavar="PATH_OR_URL")
 def repo_add(target: str) -> None:
     """Register a repository."""
-    from resources.store import open_store
-
     from resources.git.address import check_address, is_address, key_of_address, key_of_folder
     from resources.git.repository import common_dir, find_git_dir
+    from resources.store import open_store
 
     if is_address(target):
         check_address(target)
