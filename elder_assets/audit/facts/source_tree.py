@@ -192,7 +192,7 @@ _FORMATS_BY_NAME: Sequence[tuple[re.Pattern[str], str]] = tuple(
         (r"^Pipfile$|\.toml$", "toml"),
         (r"^\.(?:babelrc|eslintrc|prettierrc|jshintrc)$|\.json[c5]?$", "json"),
         (r"\.(?:csproj|fsproj|vbproj|props|targets|xml|pom|nuspec|plist)$", "xml"),
-        (r"\.(?:md|mdx|markdown)$", "markdown"),
+        (r"(?i:\.(?:md|mdx|markdown))$", "markdown"),
         (r"\.rst$", "rst"),
         (r"\.(?:sh|bash|zsh|ksh)$", "shell"),
         (r"^Jenkinsfile", "jenkinsfile"),

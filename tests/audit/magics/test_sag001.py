@@ -39,10 +39,11 @@ def test_a_readme_that_never_says_how_is_found():
         {"README.md": f"# Shop\n\n{PROSE}\n\n    shop --help\n"},
         {"readme.rst": f"Shop\n====\n\n{PROSE}\n\nUsage\n-----\n\n::\n\n    shop\n"},
         {"README": PROSE},
+        {"README.md": "# Shop\n\nRead [it](https://shop.invalid/docs/).\n"},
         {".github/README.md": f"# Shop\n\n{PROSE}\n\n## Usage\n"},
         {"README.md": "# 店\n\n" + "这个程序管理一家小店的价格" * 8 + "\n\n## 安装\n"},
     ],
-    ids=["heading", "code", "rst", "plain", "github folder", "chinese"],
+    ids=["heading", "code", "rst", "plain", "documentation elsewhere", "github folder", "chinese"],
 )
 def test_a_readme_that_says_what_and_how_passes(files: dict[str, str]):
     assert messages(files) == []

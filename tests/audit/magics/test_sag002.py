@@ -58,3 +58,12 @@ def test_the_documents_of_a_site_are_left_to_its_generator():
 
 def test_a_change_log_is_history():
     assert targets("[a](gone.md)\n", path="CHANGELOG.md") == []
+
+
+def test_an_address_without_scheme_is_named_as_such():
+    text = "[a](ann@shop.example) [b](www.shop.example)\n"
+    _, findings = run_rule("SAG002", MemorySource({"README.md": text}))
+    assert sorted(finding.message for finding in findings) == [
+        "link to 'ann@shop.example': it is taken for a path, because mailto: is missing",
+        "link to 'www.shop.example': it is taken for a path, because https:// is missing",
+    ]

@@ -293,6 +293,8 @@ class _Locks:
             if requirement.name == "bundler":
                 return None
             held = packages.get(requirement.name, ()) if requirement.name in direct else ()
+            if requirement.name in direct and not held:
+                return None  # locked for platforms that the lock does not list
             return _compare(requirement, held, frozenset(), _gem_list_satisfies)
 
         return compare

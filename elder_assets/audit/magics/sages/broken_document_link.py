@@ -170,6 +170,7 @@ def _resolve(folder: str, written: str) -> str:
     return _join(base, written.lstrip("/"))
 
 
+_ADDRESS = re.compile(r"(?:^|/)(?:([\w.+-]+@[\w-]+\.[\w.]+)$|www\.|github\.com/|https?/)")
 _LINE_ANCHOR = re.compile(r"L\d+|:~:|/|!|\?")
 
 
@@ -208,6 +209,8 @@ class _Names:
     def _missing(self, path: str) -> str:
         if other := self._lowered.get(path.lower()):
             return f"the name is {other!r}, in another case"
+        if address := _ADDRESS.search(path):
+            return f"it is taken for a path, because {'mailto:' if address.group(1) else 'https://'} is missing"
         return f"there is no {path!r} in the repository"
 
     def _document(self, path: str) -> Prose | None:

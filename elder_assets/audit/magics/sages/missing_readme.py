@@ -30,7 +30,8 @@ def check(facts: RepositoryFacts, *, source_files_min: int = 10, prose_chars_min
     Remedy: say in a README what this is, how to install or run it, and show one command or example.
     Source: GitHub Docs, About READMEs; Prana et al., Categorizing the Content of GitHub README Files (2019).
     Limits: repositories with fewer than 10 source files are out of scope. Characters are counted without badges,
-    images, headings and code; one of Chinese, Japanese or Korean counts as three. Any code block, command, or
+    images, headings and code; one of Chinese, Japanese or Korean counts as three. A short README that links to
+    documentation is let pass. Any code block, command, or
     heading or link about installing, using or documentation counts as saying how to use it.
     """
     sources = sum(
@@ -77,9 +78,16 @@ _USE_WORDS = re.compile(
 )
 
 
+_DOCUMENTATION = re.compile(
+    r"\bdocs?\b|document|wiki|guide|manual|\bhelp\b|handbook|\bbook\b|readthedocs", re.IGNORECASE
+)
+
+
 def _weakness(document: Prose, prose_chars_min: int) -> str:
     """What the README lacks, as the end of a sentence about it; '' when nothing."""
-    if document.prose_chars < prose_chars_min:
+    if document.prose_chars < prose_chars_min and not any(
+        _DOCUMENTATION.search(link.target) for link in document.links
+    ):
         return f"holds {document.prose_chars} characters of prose, fewer than {prose_chars_min}"
     says_how = (
         document.code_blocks
