@@ -161,7 +161,8 @@ class _Sweep:
         if name == "class":
             self._enter_class(node, end)
         elif name == "base":
-            self._classes[-1][2].append(_base_name(self._blob.source(node)))
+            if self._classes and end <= self._classes[-1][1].end_byte:  # a broken file has bases without a class
+                self._classes[-1][2].append(_base_name(self._blob.source(node)))
         elif name == "function":
             self._enter_function(node, end, _name_of(self._blob, node))
         elif name == "closure" and not self._open:

@@ -161,7 +161,7 @@ _CONFIG_NAMES = re.compile(
     r"(?:^|/)(?:\.[^/]+|Dockerfile[\w.-]*|[\w.-]*\.Dockerfile|Containerfile|(?:GNU)?[Mm]akefile[\w.-]*|[\w.-]+\.mk"
     r"|Jenkinsfile[\w.-]*|Procfile|Vagrantfile|Brewfile|requirements[\w.-]*\.(?:txt|in)|constraints[\w.-]*\.txt"
     r"|setup\.cfg|tox\.ini|pytest\.ini|mypy\.ini|noxfile\.py|setup\.py|conf\.py|Pipfile|Gemfile|go\.(?:mod|work)"
-    r"|CODEOWNERS|OWNERS|justfile|Justfile|Taskfile[\w.-]*|CMakeLists\.txt|[\w.-]*\.config\.[cm]?[jt]s"
+    r"|CODEOWNERS|OWNERS|justfile|Justfile|Taskfile[\w.-]*|CMakeLists\.txt|[\w.-]*\.conf(?:ig)?\.[cm]?[jt]s"
     r"|[Gg]ulpfile\.[\w.]+|[Gg]runtfile\.[\w.]+|Rakefile|[\w.-]+\.gemspec|MANIFEST\.in|py\.typed)$"
     r"|(?:^|/)\.(?:github|gitlab|circleci|buildkite|azure-pipelines|husky|vscode|idea|config|devcontainer)/"
     r"|\.(?:ya?ml|toml|jsonc?|json5|ini|cfg|conf|properties|xml|gradle|kts|tf|tfvars|hcl|env|editorconfig|cmake"

@@ -465,3 +465,16 @@ def test_a_broken_file_is_measured_as_far_as_it_can_be_read():
     found = functions(Blob(b"def f(a):\n    if a:\n        return 1\n\ndef g(:\n", "python"))
     assert found.has_errors
     assert found.functions[0] == Function("f", 1, 3, 3, 1, 2, 1, 1)
+
+
+@pytest.mark.parametrize("variant", IF_WITH)
+@pytest.mark.parametrize(
+    "text", ["", "\0", ")}]", "class : A { x(", "= lambda x: => |x| -> {", "((((((((", "if if else else"]
+)
+def test_text_that_is_no_program_is_measured_without_a_failure(variant: str, text: str):
+    assert isinstance(functions(Blob(text.encode(), variant)), Functions)
+
+
+def test_bases_without_a_class_belong_to_none():
+    found = functions(Blob(b"partial : Base { } }", "csharp"))
+    assert all(found.bases == () for found in found.classes)
