@@ -48,10 +48,10 @@ _TOKEN = re.compile(
   | (?P<heredoc><<-?[ \t]*(?P<quote>['"]?)(?P<mark>\w+)(?P=quote))
   | (?P<redirect>\d*(?:&>>?|>>|>\||>&|<<<|<&|<>|>|<))
   | (?P<op>&&|\|\||;;&?|\|&|[;&|()\n])
-  | (?P<expression>\$\{\{[^\n]{0,2000}?\}\})
+  | (?P<expression>\$\{\{[^\n}]{0,300}(?:\}(?!\})[^\n}]{0,300}){0,3}\}\})
   | (?P<single>'[^']*'?)
   | (?P<double>"(?:[^"\\$`]|\\.|\$\((?:[^()]|\([^()]*\))*\)|\$|`[^`]*`|`)*"?)
-  | (?P<substitution>\$\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|`[^`]*`|\$\{[^}\n]*\})
+  | (?P<substitution>\$\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|`[^`]*`|\$\{[^}\n]{0,200}\})
   | (?P<escape>\\.)
   | (?P<comment>\#[^\n]*)
   | (?P<plain>[^\s;&|()<>"'`\\$\#]+|.)
@@ -73,12 +73,12 @@ class _Word:
 
 def _unquoted(kind: str, text: str) -> tuple[str, bool]:
     if kind == "single":
-        return text[1:-1] if len(text) > 1 and text.endswith("'") else text[1:], True
+        return text[1:-1] if len(text) > 1 and text.endswith("'") else text[1:], "\\" not in text
     if kind == "double":
         inner = text[1:-1] if len(text) > 1 and text.endswith('"') else text[1:]
         return inner, "$" not in inner and "`" not in inner
     if kind == "escape":
-        return text[1:], True
+        return text[1:], False  # a Windows path that a POSIX shell would not read so
     return text, kind == "plain" and not re.search(r"[$*?\[\]{}~]", text)
 
 
@@ -155,7 +155,7 @@ class _Reader:
             if text in {"for", "case", "select"}:
                 self._words.append(_Word(text, line, is_literal=True))
             elif text in {"{", "}"}:
-                self._depth += 1 if text == "{" else -1
+                self._depth = max(0, self._depth + (1 if text == "{" else -1))
             return
         self._words.append(_Word(text, line, is_literal=is_literal))
 

@@ -42,7 +42,7 @@ _CONTEXTS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
 
 _UNPRIVILEGED = frozenset({"pull_request", "pull_request_review", "pull_request_review_comment"})
 """Run on a fork's change without secrets and with a token that only reads."""
-_EXPRESSION = re.compile(r"\$\{\{(.{0,2000}?)\}\}", re.DOTALL)
+_EXPRESSION = re.compile(r"\$\{\{(.{0,600}?)\}\}", re.DOTALL)
 _HARMLESS_CALL = re.compile(r"\b(?:contains|startsWith|endsWith|hashFiles)\s*\([^()]*\)", re.IGNORECASE)
 _COMPARISON = re.compile(r"[\w.*'\[\]-]+\s*[!=]=\s*(?:'[^']*'|[\w.*-]+)|[\w.*-]+\s*&&")
 _GUARD = re.compile(
@@ -58,7 +58,8 @@ _HEAD = re.compile(
 _HEAD_SCRIPT = re.compile(r"\bgh pr checkout\b|git (?:fetch|pull) \S+ \+?(?:refs/)?pull/")
 _EXECUTING = re.compile(
     r"(?:npm|pnpm|yarn|bun)(?: (?!publish|view|config|cache|audit|version|-v|pack\b)[\w:-]+| *$)"
-    r"|pip3? install .*(?:-r|-e|\.)|make\b|\.{0,2}/\S+|cmake|rake|bundle (?:install|exec)|tox|nox"
+    r"|pip3? install (?:\S+ )*(?:-r|-e|--editable|\.{1,2}(?:[/\[]\S*)?(?:\s|$))"
+    r"|make\b|\.{0,2}/\S+|cmake|rake|bundle (?:install|exec)|tox|nox"
     r"|(?:bash|sh|zsh|source|node|ruby|perl|php|deno run|python[\d.]*) (?!-c\b|-e\b)[\w./-]+\.\w+"
     r"|(?:poetry|pdm|uv|pipenv|hatch) (?:install|run|sync)|composer (?:install|run)"
     r"|cargo (?:build|test|run|check|clippy)|go (?:test|run|generate)|dotnet (?:build|test|run|restore)"

@@ -117,7 +117,7 @@ def check(facts: RepositoryFacts) -> Iterator[Outcome]:
             yield Found(
                 path=workflow.path,
                 line=line,
-                message=f"The token of this workflow may write, though no step does: {reason}",
+                message=f"The GITHUB_TOKEN of this workflow may write, though no step needs that: {reason}",
                 tokens=f"permissions {workflow.name}",
                 unit=workflow.path,
             )
