@@ -257,17 +257,11 @@ def repo() -> None:
 @click.argument("target", metavar="PATH_OR_URL")
 def repo_add(target: str) -> None:
     """Register a repository."""
-    from resources.git.address import check_address, is_address, key_of_address, key_of_folder
-    from resources.git.repository import common_dir, find_git_dir
+    from resources.git.repository import register_target
     from resources.store import open_store
 
-    if is_address(target):
-        check_address(target)
-        key = key_of_address(target)
-    else:
-        top, git_dir = find_git_dir(Path(target).expanduser().resolve())
-        key, target = key_of_folder(top, common_dir(git_dir)), str(top)
-    open_store(_settings().store_url).add_repository(key, target)
+    key, url = register_target(target)
+    open_store(_settings().store_url).add_repository(key, url)
     click.echo(f"added {key}")
 
 

@@ -52,7 +52,7 @@ def scores(
             "reason": verdict.reason,
             "findings": len(verdict.findings),
             "coverage_share": float(verdict.coverage.share) if verdict.coverage.share is not None else None,
-            "magics": dg.MetadataValue.md(frame[["magic", "status", "score", "findings"]].to_markdown(index=False)),
+            "magics": dg.MetadataValue.md(_table(verdict)),
         },
         check_results=[schema, conservation],
     )
@@ -70,3 +70,8 @@ def _verdict(reference: Reference, elder: ElderResource, judged: dict[str, dict[
         results.append(score_magic(magic.name, outcomes, found, ruler(), duration_ms=duration_ms))
         findings.extend(found)
     return assemble(facts_of(reference, elder), ruler(), results, findings)
+
+
+def _table(verdict: Verdict) -> str:
+    rows = [f"| {magic.magic} | {magic.status} | {rounded(magic.score)} | {magic.reason} |" for magic in verdict.magics]
+    return "\n".join(["| magic | status | score | reason |", "|---|---|---|---|", *rows])

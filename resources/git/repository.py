@@ -147,3 +147,17 @@ def _is_sha256(common: Path) -> bool:
             is not None
         )
     return False
+
+
+def register_target(target: str) -> tuple[str, str]:
+    """The key of a path or address and what to register it by: the address, or the absolute path.
+
+    Raises:
+        RepositoryNotFound: no repository is at the path.
+        SourceRefused: the address is unsafe.
+    """
+    if is_address(target):
+        check_address(target)
+        return key_of_address(target), target
+    top, git_dir = find_git_dir(Path(target).expanduser().resolve())
+    return key_of_folder(top, common_dir(git_dir)), str(top)

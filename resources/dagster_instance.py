@@ -1,0 +1,45 @@
+"""The `dagster.yaml` of a deployment, derived from the settings: SQLite here, PostgreSQL and Kubernetes in production."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from resources.settings import Settings
+
+STORAGE_VARIABLE = "ELDER_DATABASE_URL"
+
+
+def instance_document(settings: Settings) -> dict[str, Any]:
+    """The instance's configuration as a plain tree."""
+    document: dict[str, Any] = {
+        "telemetry": {"enabled": False},
+        "concurrency": {"runs": {"max_concurrent_runs": settings.max_concurrent_runs}},
+        "run_monitoring": {"enabled": True, "start_timeout_seconds": 300, "poll_interval_seconds": 30},
+        "run_retries": {"enabled": True, "max_retries": 2},
+    }
+    if settings.database_url.startswith("postgresql"):
+        document["storage"] = {"postgres": {"postgres_url": {"env": STORAGE_VARIABLE}}}
+    if settings.kubernetes_namespace:
+        document["run_launcher"] = {
+            "module": "dagster_k8s",
+            "class": "K8sRunLauncher",
+            "config": {
+                "job_namespace": settings.kubernetes_namespace,
+                "job_image": settings.kubernetes_image,
+                "service_account_name": "elder",
+                "instance_config_map": "elder-instance",
+                "dagster_home": "/opt/dagster/dagster_home",
+                "env_vars": [STORAGE_VARIABLE],
+            },
+        }
+    return document
+
+
+def write_instance(settings: Settings) -> None:
+    """Write `dagster.yaml` into the instance's folder; it holds no secret, only names of variables."""
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    text = "# Written by `elder up` from the settings; changes here are overwritten.\n"
+    text += yaml.safe_dump(instance_document(settings), sort_keys=True)
+    (settings.dagster_home / "dagster.yaml").write_text(text)
