@@ -1,5 +1,7 @@
 """The one assembly of assets, checks, jobs, schedules and resources. No logic."""
 
+import warnings
+
 import dagster as dg
 
 from elder_assets.assets.facts import facts
@@ -10,6 +12,9 @@ from elder_assets.checks.asset_checks import quality_checks
 from elder_assets.jobs import audit_job, hourly_quality, nightly_audit, quality_job
 from resources.dagster_resources import ElderResource
 from resources.frame_io_manager import FrameIOManager
+
+# Code references are beta; where they show in the UI is all that may change.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 elder = ElderResource()
 

@@ -1,7 +1,5 @@
 """Named selections of assets and checks, and when they run by themselves."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

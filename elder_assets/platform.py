@@ -59,7 +59,7 @@ def _serve(settings: Settings) -> int:
     )
     tools = Path(sys.executable).parent
     address = ("127.0.0.1", str(settings.web_port))
-    commands = (
+    commands: tuple[list[str | Path], ...] = (
         [tools / "dagster-webserver", "-w", workspace, "-h", address[0], "-p", address[1]],
         [tools / "dagster-daemon", "run", "-w", workspace],
     )

@@ -1,4 +1,4 @@
-"""The `dagster.yaml` of a deployment, derived from the settings: SQLite here, PostgreSQL and Kubernetes in production."""
+"""The `dagster.yaml` of a deployment: SQLite on one machine, PostgreSQL and Kubernetes in production."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """What Dagster hands to assets, sensors and checks: Elder's settings and its results store."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from resources.settings import Settings, load_settings

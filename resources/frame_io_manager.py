@@ -1,7 +1,5 @@
 """How assets hand frames and references to each other: one file an asset and partition, schemas checked on write."""
 
-from __future__ import annotations
-
 import pickle
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from elder_assets.audit.frames import SCHEMAS, validate
 from resources.dagster_resources import ElderResource
 
 
-class FrameIOManager(dg.ConfigurableIOManager):  # type: ignore[misc]
+class FrameIOManager(dg.ConfigurableIOManager):
     """Keeps an output (a mapping of schema names to frames, or a plain reference) under the home's `frames` folder.
 
     The files are Elder's own and are read by Elder alone; the results store, not they, is what is kept for good.

@@ -1,9 +1,5 @@
 """Asset: a registered repository at its newest commit."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import dagster as dg
 
 from elder_assets.assets.session import refer
@@ -16,10 +12,11 @@ from resources.dagster_resources import ElderResource
     partitions_def=REPOSITORY,
     group_name=SOURCE_GROUP,
     owners=OWNERS,
+    dagster_type=dg.Any,  # a `MaterializeResult` annotation alone would promise an output without value
     kinds={"git"},
     description="The newest commit of a registered repository: its mirror is brought up to date. One row of metadata.",
 )
-def repositories(context: dg.AssetExecutionContext, elder: ElderResource) -> dg.MaterializeResult[dict[str, Any]]:
+def repositories(context: dg.AssetExecutionContext, elder: ElderResource) -> dg.MaterializeResult:
     """Resolve the commit that this run audits; a repository that cannot be read fails its partition with the reason."""
     try:
         reference, metadata = refer(elder, context.partition_key)

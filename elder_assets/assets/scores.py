@@ -1,7 +1,5 @@
 """Asset: the verdict on a repository, put together from the eight magics and recorded in the results store."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg
@@ -9,7 +7,7 @@ import dagster as dg
 from elder_assets.assets.session import Reference, facts_of, ruler
 from elder_assets.audit.engine import assemble
 from elder_assets.audit.frames import FINDINGS, OUTCOMES, SCORES, findings_of, outcomes_of, verdict_frames
-from elder_assets.audit.model import Verdict
+from elder_assets.audit.model import Finding, MagicResult, Verdict
 from elder_assets.audit.registry import catalogue
 from elder_assets.audit.scoring import rounded, score_magic
 from elder_assets.checks.inside_run import CONSERVATION, FRAME_SCHEMA, conservation_result, schema_result
@@ -24,6 +22,7 @@ INPUTS = {findings_asset(magic.name): dg.AssetIn() for magic in catalogue().magi
     partitions_def=REPOSITORY,
     group_name=RESULTS_GROUP,
     owners=OWNERS,
+    dagster_type=dg.Any,  # a `MaterializeResult` annotation alone would promise an output without value
     kinds={"python", "sql"},
     description="The verdict on a repository: one row per magic. Recorded in the results store, append-only.",
     check_specs=[
@@ -33,7 +32,7 @@ INPUTS = {findings_asset(magic.name): dg.AssetIn() for magic in catalogue().magi
 )
 def scores(
     context: dg.AssetExecutionContext, elder: ElderResource, facts: dict[str, Any], **judged: dict[str, Any]
-) -> dg.MaterializeResult[dict[str, Any]]:
+) -> dg.MaterializeResult:
     """Score the magics, record the verdict."""
     verdict = _verdict(Reference(**facts), elder, judged)
     frame = verdict_frames(verdict)[SCORES.name]
@@ -59,7 +58,8 @@ def scores(
 
 
 def _verdict(reference: Reference, elder: ElderResource, judged: dict[str, dict[str, Any]]) -> Verdict:
-    results, findings = [], []
+    results: list[MagicResult] = []
+    findings: list[Finding] = []
     for magic in catalogue().magics:
         part = judged[findings_asset(magic.name)]
         if part["reference"] != reference.plain():

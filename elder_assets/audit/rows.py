@@ -49,7 +49,7 @@ def finding_row(magic: str, finding: Finding) -> Row:
     }
 
 
-def finding_of(row: Mapping[str, Any]) -> Finding:
+def finding_of(row: Mapping[Any, Any]) -> Finding:
     """The finding that a row came from."""
     return Finding(
         rule=row["rule"],
@@ -83,7 +83,7 @@ def outcome_row(magic: str, outcome: RuleOutcome) -> Row:
     }
 
 
-def outcome_of(row: Mapping[str, Any]) -> RuleOutcome:
+def outcome_of(row: Mapping[Any, Any]) -> RuleOutcome:
     """The outcome that a row came from."""
     return RuleOutcome(
         rule=row["rule"],
@@ -116,7 +116,7 @@ def score_row(magic: MagicResult, findings: Iterable[Finding]) -> Row:
     }
 
 
-def magic_result_of(row: Mapping[str, Any], outcomes: Sequence[RuleOutcome]) -> MagicResult:
+def magic_result_of(row: Mapping[Any, Any], outcomes: Sequence[RuleOutcome]) -> MagicResult:
     """The magic's result that a row and its outcomes came from."""
     return MagicResult(
         magic=row["magic"],

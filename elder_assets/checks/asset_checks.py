@@ -1,7 +1,5 @@
 """The checks of the quality job: each asset's rows in the results store against its great-expectations suite."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import dagster as dg
@@ -51,7 +49,7 @@ def _scores_check() -> dg.AssetChecksDefinition:
 
 
 def _result(broken: list[str], rows: int, newest: int) -> dg.AssetCheckResult:
-    metadata = {"rows": rows, "newest_snapshot": newest, "problems": "; ".join(broken) or "none"}
+    metadata: dict[str, str | int] = {"rows": rows, "newest_snapshot": newest, "problems": "; ".join(broken) or "none"}
     return dg.AssetCheckResult(passed=not broken, metadata=metadata)
 
 

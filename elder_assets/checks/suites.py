@@ -5,6 +5,7 @@ great-expectations is imported inside the functions alone: its import costs four
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from elder_assets.audit.frames import Column, FrameSchema
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def expectations(schema: FrameSchema, *, rows_min: int = 0) -> list[Any]:
     """The expectations that a schema stands for; an empty frame keeps all but the number of rows."""
-    import great_expectations.expectations as gxe
+    gxe: Any = importlib.import_module("great_expectations.expectations")
 
     found: list[Any] = [gxe.ExpectTableColumnsToMatchOrderedList(column_list=schema.names)]
     if rows_min:
@@ -27,7 +28,7 @@ def expectations(schema: FrameSchema, *, rows_min: int = 0) -> list[Any]:
 
 
 def _of_column(column: Column) -> list[Any]:
-    import great_expectations.expectations as gxe
+    gxe: Any = importlib.import_module("great_expectations.expectations")
 
     found: list[Any] = []
     if not column.nullable:
@@ -51,7 +52,7 @@ def _unflagged(pattern: str) -> str:
 
 def validate(schema: FrameSchema, content: pd.DataFrame, *, rows_min: int = 0) -> list[str]:
     """What a frame breaks, in words; [] when it keeps every expectation."""
-    import great_expectations as gx
+    gx: Any = importlib.import_module("great_expectations")
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
