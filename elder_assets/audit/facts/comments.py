@@ -40,7 +40,7 @@ class Comments(msgspec.Struct, frozen=True, array_like=True):
     """`elder:` comments: line and text behind 'elder:'."""
 
 
-@extractor(version=2, file_classes=CODE_CLASSES, wants=is_code)
+@extractor(version=3, file_classes=CODE_CLASSES, wants=is_code)
 def comments(blob: Blob) -> Comments:
     """Read debt markers, suppressions and our own directives from a file's comment tokens."""
     nodes = sorted(blob.marked.get("comment", ()), key=lambda node: node.start_byte)
@@ -64,7 +64,7 @@ def _text_by_line(blob: Blob, nodes: list[Node]) -> dict[int, str]:
     return found
 
 
-_DEBT_GATE = re.compile(rb"TODO|FIXME|HACK|XXX")
+_DEBT_WORDS = (b"TODO", b"FIXME", b"HACK", b"XXX")
 # At the start of a remark, or with a colon or an owner: "the TODO list" in a sentence is no marker.
 _DEBT = re.compile(
     r"(?:^[\s/*#!;<>=-]*[@\\]?(?P<first>TODO|FIXME|HACK|XXX)(?![\w`'\"/=-])"
@@ -84,7 +84,7 @@ _REMARK_LINES_MAX = 6
 
 
 def _debt(blob: Blob, nodes: list[Node]) -> list[DebtMarker]:
-    if _DEBT_GATE.search(blob.data) is None:
+    if not any(word in blob.data for word in _DEBT_WORDS):
         return []
     texts = _text_by_line(blob, nodes)
     words = {line: match[1] or match[2] for line, text in texts.items() if (match := _DEBT.search(text))}

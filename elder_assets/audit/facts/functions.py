@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -106,17 +107,20 @@ def _events(blob: Blob) -> list[tuple[int, int, int, str, Node]]:
         "lambda": ids["function"],
         "wrapper": ids["function"],
     }
-    events = []
+    events: list[tuple[int, int, int, str, Node]] = []
     for name, nodes in captures.items():
         order = _ORDER.get(name)
         if order is None:
             continue
-        known = nameless.get(name, set())
-        for node in nodes:
-            own = "branch" if name == "nesting" and node.id in ids["chained"] else name
-            if node.id not in known:
-                events.append((node.start_byte, -node.end_byte, order, own, node))
-    events.sort(key=lambda event: event[:3])
+        known = nameless.get(name)
+        unknown = [node for node in nodes if node.id not in known] if known else nodes
+        events += [(node.start_byte, -node.end_byte, order, name, node) for node in unknown]
+    if ids["chained"]:
+        events = [
+            (*event[:3], "branch", event[4]) if event[3] == "nesting" and event[4].id in ids["chained"] else event
+            for event in events
+        ]
+    events.sort(key=itemgetter(0, 1, 2))
     return events
 
 

@@ -78,7 +78,7 @@ def text_profile(blob: Blob) -> TextProfile:
 _VENDORED_PATH = re.compile(
     r"(?:^|/)(?:vendor|vendors|vendored|_vendor|third[_-]?party|3rdparty|node_modules|bower_components"
     r"|site-packages|Godeps|extern|externals?)/"
-    r"|^deps/"  # as linguist reads it; deeper ones are often a package of one's own
+    r"|(?:^|/)deps/[^/]+/"  # a package each; files right below it are often one's own
     r"|(?:^|/)(?:gradlew(?:\.bat)?|mvnw(?:\.cmd)?|\.yarn/releases/.*|\.pnp\.c?js)$"
     r"|(?:^|/)(?:jquery|bootstrap|d3|react|angular|lodash|underscore|moment)[-.]\d[\w.-]*\.(?:js|css)$",
     re.IGNORECASE,
