@@ -145,7 +145,12 @@ _YAML_DISPUTED = ("cannot start any token", "control characters", "special chara
 """libyaml refuses tabs and characters that YAML 1.2 and other readers allow."""
 
 
+_INI_SECTION = re.compile(r"(?:\s*(?:[#;][^\n]*)?\n)*\[[A-Za-z][\w .:-]*\][ \t]*(?:\n|$)")
+
+
 def _read_yaml(text: str) -> _Fault | None:
+    if _INI_SECTION.match(text):
+        return _Fault(exemption="INI under the name of YAML")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         for _ in yaml.parse(text, Loader=loader):

@@ -80,7 +80,9 @@ class PythonLint(msgspec.Struct, frozen=True, array_like=True):
     """The first FAULTS_MAX syntax errors; empty when the file parses."""
     marks: tuple[LintMark, ...] = ()
     is_python2: bool = False
-    """A syntax error stands on a line that only Python 2 reads."""
+    """A syntax error is one that Python 2 (or 3.6, for a name `async`) does not see."""
+    speaks_python2: bool = False
+    """A first line or an unguarded import that only Python 2 understands."""
     is_template: bool = False
     """The file does not parse and holds template marks: it becomes Python only when rendered."""
     is_notebook: bool = False
@@ -288,8 +290,9 @@ class _Text:
 
 
 def _read_report(source: str, report: Sequence[_Diagnostic]) -> PythonLint:
+    speaks_python2 = _PYTHON2_ONLY.search(source) is not None
     if not report:
-        return PythonLint()
+        return PythonLint(speaks_python2=speaks_python2)
     text = _Text(source)
     placed = [(d, d.location, d.end_location or d.location) for d in report if d.location is not None]
     faults = [(d, start) for d, start, _ in placed if d.code == "invalid-syntax" and _is_fault(text, d.message, start)]
@@ -298,7 +301,8 @@ def _read_report(source: str, report: Sequence[_Diagnostic]) -> PythonLint:
     return PythonLint(
         faults=tuple(_fault(text, d.message, start) for d, start in faults[:FAULTS_MAX]),
         marks=tuple(sorted(marks, key=lambda mark: (mark.line, mark.code))[:MARKS_MAX]),
-        is_python2=any(_PYTHON2.search(text.row(start)) for _, start in faults[:50]),
+        is_python2=any(_is_python2(text, d.message, start) for d, start in faults[:50]),
+        speaks_python2=speaks_python2,
         is_template=bool(faults) and _TEMPLATE.search(text.text) is not None,
         is_notebook=_NOTEBOOK.search(text.text) is not None,
     )
@@ -325,7 +329,24 @@ _PYTHON2 = re.compile(
     r"|^\s*exec\s+[\w\"']"
     r"|<>|`[^`]+`|\b0[0-7]+\b|\b\d+[lL]\b|\b0[xX][0-9a-fA-F]+[lL]\b|\b[uU][rR][\"']"
     r"|\bdef\s+\w+\s*\(.*\(\s*\w+\s*,|\blambda\s*\(|\blambda\b[^:]*\("
+    r"|\basync\b(?!\s+(?:def|for|with)\b)|\bawait\s*[=,):]"
 )
+_PYTHON2_ONLY = re.compile(
+    r"\A#![^\n]*python2|^(?:import|from)[ \t]+(?:urllib2|urlparse|ConfigParser|cPickle|c?StringIO|Queue|Tkinter|httplib"
+    r"|cookielib|(?:Simple|Base)HTTPServer|SocketServer|HTMLParser|commands|exceptions|__builtin__|thread)\b",
+    re.MULTILINE,
+)
+_TAB_INDENT = re.compile(r"^[ \t]*\t", re.MULTILINE)
+_BLANK_INDENT = re.compile(r"^\t* ", re.MULTILINE)
+
+
+def _is_python2(text: _Text, message: str, start: _Place) -> bool:
+    """Python 2 took a tab for eight blanks, and a backslash before a letter in plain text for what it is."""
+    if "indent" in message:
+        return all(indent.search(text.text) is not None for indent in (_TAB_INDENT, _BLANK_INDENT))
+    return "nicode" in message or _PYTHON2.search(text.row(start)) is not None
+
+
 _TEMPLATE = re.compile(
     r"\{\{-?\s*[\w.]+[^{}\n]{0,200}\}\}|\{%-?\s*\w|<%[\s=!]|\$\{\w+\}|^\s*#(?:if|end)\b", re.MULTILINE
 )

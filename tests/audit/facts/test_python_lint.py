@@ -42,6 +42,7 @@ def test_a_syntax_error_at_the_end_is_placed_at_the_last_line_with_text():
         "if a <> b:\n    pass\n",
         'exec "tea" in scope\n',
         "raise found[0], found[1], found[2]\n",
+        "def start(self, async):\n    pass\n",
     ],
 )
 def test_python_2_is_recognised(source: str):

@@ -111,7 +111,7 @@ def _judge_python(facts: RepositoryFacts) -> Iterator[Outcome]:
             continue
         yield Checked()
         fault = lint.faults[0]
-        reading = "Python 2 syntax, which no supported Python reads" if lint.is_python2 else _lowered(fault.message)
+        reading = _lowered(fault.message) + (" (only an old Python reads this)" if lint.is_python2 else "")
         yield Found(
             path=file.path, line=fault.line, tokens=fault.tokens, message=f"this file cannot be parsed: {reading}"
         )
@@ -128,8 +128,10 @@ def _top(path: str) -> str:
 def _python2_folders(read: Mapping[str, PythonLint], *, declared: bool) -> set[str]:
     """Top folders ('' for files at the root) whose Python files are, to a fair share, Python 2."""
     every = Counter(_top(path) for path in read)
-    old = Counter(_top(path) for path, lint in read.items() if lint.is_python2 and lint.faults)
-    return {folder for folder, count in old.items() if declared or count >= PYTHON2_SHARE * every[folder]}
+    old = Counter(_top(path) for path, lint in read.items() if lint.is_python2 or lint.speaks_python2)
+    if declared or old.total() >= PYTHON2_SHARE * every.total():
+        return set(every)
+    return {folder for folder, count in old.items() if count >= PYTHON2_SHARE * every[folder]}
 
 
 _DECLARES_PYTHON2 = re.compile(
