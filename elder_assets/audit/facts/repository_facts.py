@@ -216,14 +216,19 @@ def collect_history_blobs(
             else:
                 found[extractor.name][blob.oid] = extractor.decode(stored)
     rows: list[tuple[FactKey, bytes]] = []
-    for done, (oid, data) in enumerate(source.blobs(list(missing))):
+    similar: Blob | None = None
+    alike = sorted(blobs, key=lambda row: (row.path, row.size, row.oid))  # versions of one file follow each other
+    for done, (oid, data) in enumerate(source.blobs([row.oid for row in alike if row.oid in missing])):
         progress("history", done, len(missing))
         if data is None:
             continue
+        content = Blob(data, "history", similar)
         for extractor in missing[oid]:
-            payload = extractor(Blob(data, "history"))
+            payload = extractor(content)
             found[extractor.name][oid] = payload
             rows.append((_key(extractor, oid, "history"), extractor.encode(payload)))
+        content.similar = None  # one predecessor is kept, not a chain
+        similar = content
     store.put(rows)
     return {
         name: [(blob, payloads[blob.oid]) for blob in blobs if blob.oid in payloads] for name, payloads in found.items()

@@ -170,7 +170,7 @@ _CONFIG_NAMES = re.compile(
 _BINARY_PATH = re.compile(
     r"\.(?:png|jpe?g|gif|bmp|ico|icns|webp|avif|tiff?|psd|pdf|zip|gz|tgz|bz2|xz|7z|rar|tar|jar|war|class|pyc|pyd"
     r"|so|dll|dylib|exe|bin|dat|o|a|lib|woff2?|ttf|otf|eot|mp[34]|m4a|wav|ogg|flac|avi|mov|webm|mkv|sqlite3?|db"
-    r"|whl|egg|gem|nupkg|apk|ipa|dmg|iso|wasm|parquet|npy|npz|pkl|h5|onnx|pt|key|p12|pfx|jks|keystore|mo)$",
+    r"|whl|egg|gem|nupkg|apk|ipa|dmg|iso|wasm|parquet|npy|npz|pkl|h5|onnx|pt|p12|pfx|jks|keystore|mo)$",
     re.IGNORECASE,
 )
 _BACKUP_NAME = re.compile(r"(?:^|/)([^/]*backup(?:[^/]*[-_. ])?\d+)(?=/)", re.IGNORECASE)
