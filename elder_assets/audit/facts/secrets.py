@@ -54,7 +54,7 @@ LIMITED_KINDS = frozenset({"Google API key", "Google OAuth client secret"})
 
 _ON_PURPOSE = re.compile(
     r"(?:^|[/_.-])(?:tests?|testing|specs?|fixtures?|examples?|samples?|demos?|dummy|fakes?|mocks?|snake-?oil|insecure|localhost"
-    r"|self-?signed|dev|development|local|playground|vagrant|docs?|bench|e2e|testdata|sandbox|stubs?|selftests?)(?:[/_.-]|$)"
+    r"|self-?signed|dev|development|local|playground|vagrant|docs?|bench|e2e|testdata|sandbox|stubs?|selftests?|unit|integration)(?:[/_.-]|$)"
     r"|test",
     re.IGNORECASE,
 )

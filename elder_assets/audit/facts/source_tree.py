@@ -142,7 +142,7 @@ _TEST_PATH = re.compile(
     r"|src/(?:test|it|androidTest|integrationTest)|cypress|fuzz(?:_targets|ers?)?)/"
     r"|(?:^|/)(?!(?:[\w.]+-)?tests?/)[\w.-]+[_-]tests?/(?!src/)"
     r"|(?:^|/)[\w]+\.Tests?/"
-    r"|(?:^|/)(?:conftest|test|tests)\.py$",
+    r"|^t/|(?:^|/)(?:conftest|test|tests)\.py$",
     re.IGNORECASE,
 )
 """Folders and files that hold tests wherever they stand. `tokio-test/src/` is a crate that is shipped, however."""
