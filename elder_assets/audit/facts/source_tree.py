@@ -134,7 +134,7 @@ _EXAMPLE_PATH = re.compile(
     re.IGNORECASE,
 )
 _TEST_PATH = re.compile(
-    r"(?:^|/)(?:tests?|__tests__|__mocks__|__[a-z_]*(?:tests?|modules|mocks|fixtures|benchmarks?)__|e2e"
+    r"(?:^|/)(?:tests?|__tests__|__mocks__|__[a-z_]*(?:tests?|modules|mocks|fixtures|benchmarks?)__|e2e(?:[_-][\w-]+)?"
     r"|(?:integration|unit|functional|acceptance|system|stress|smoke|regression|load|performance)[_-]?tests?"
     r"|tests?[_-](?:data|suites?|cases?|utils?|helpers?|fixtures?|resources?|support|servers?|apps?|projects?"
     r"|integration|e2e|build)"
@@ -148,7 +148,7 @@ _TEST_PATH = re.compile(
 """Folders and files that hold tests wherever they stand. `tokio-test/src/` is a crate that is shipped, however."""
 
 _WEAK_TEST_PATH = re.compile(
-    r"(?:^|/)(?:specs?|fixtures?|bench(?:es|mark|marks)?|perf|conformance|acceptance|sandbox)/|^testing/",
+    r"(?:^|/)(?:specs?|fixtures?|bench(?:es|mark|marks)?|perf|conformance|acceptance|sandbox)/|^(?:testing|t)/",
     re.IGNORECASE,
 )
 """Words that name tests at the top of a tree, and production code below its sources: `src/spec/`, `numpy/testing/`."""

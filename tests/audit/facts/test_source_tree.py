@@ -51,6 +51,10 @@ production  lib/fixtures/loader.rb
 test        fixtures/a.py
 test        cypress/support/a.js
 test        e2e/a.ts
+test        e2e_playwright/shared/app.py
+test        t/unit/case.py
+production  scan/lib/scan/test_command_generator.rb
+test        test/unit/test_basket.rb
 test        integration-tests/src/a.ts
 test        a/unit_tests/b.py
 test        shop/tests.py

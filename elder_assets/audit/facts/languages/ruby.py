@@ -39,8 +39,9 @@ LANGUAGE = Language(
     imports="(call !receiver arguments: (argument_list . (string) @called .))",
     import_calls=("require", "require_relative", "load"),
     is_test_path=path_matches(
-        r"(?:^|/)(?:test_[^/]*|[^/]*_(?:test|spec)|(?:spec|test|rails)_helper)\.rb$"
+        r"(?:^|/)(?:[^/]*_(?:test|spec)|(?:spec|test|rails)_helper)\.rb$"
         r"|^(?:[^/]+/)*spec/(?:support|factories|fixtures|dummy|mocks|shared)/|^spec/"
+        r"|^test_[^/]*\.rb$|(?:^|/)tests?/(?:.*/)?test_[^/]*\.rb$"
         r"|(?:^|/)features/(?:step_definitions|support)/"
     ),
 )
