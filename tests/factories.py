@@ -1,0 +1,37 @@
+"""Histories in memory, for rules that read them: one straight line of commits, or one with merges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from elder_assets.audit.facts.commit_log import DAY_SECONDS, Commit, FileChange, History
+from elder_assets.audit.testing import AS_OF, MemorySource
+
+
+def change(path: str, added: int = 1, deleted: int = 0, status: str = "M") -> FileChange:
+    return FileChange(status, path, "", added, deleted)
+
+
+def commit(
+    number: int,
+    *,
+    days_ago: float = 0,
+    author: str = "ann",
+    subject: str = "",
+    parents: Iterable[int] | None = None,
+    paths: Iterable[str | FileChange] = (),
+) -> Commit:
+    """Commit `number`; its parent is the one before it unless others are named."""
+    time = AS_OF - int(days_ago * DAY_SECONDS)
+    given = [number - 1] if parents is None and number > 1 else list(parents or ())
+    return Commit(
+        f"{number:040x}", tuple(f"{parent:040x}" for parent in given), author.title(), f"{author}@example.org", time,
+        author.title(), f"{author}@example.org", time, subject or f"feat: step {chr(96 + number % 26 + 1)} of many words",
+        "", tuple(path if isinstance(path, FileChange) else change(path) for path in paths),
+    )  # fmt: skip
+
+
+def source(commits: Iterable[Commit], files: Mapping[str, str] | None = None, **options) -> MemorySource:
+    """A source whose history is these commits, given oldest first."""
+    newest_first = tuple(reversed(list(commits)))
+    return MemorySource(files or {"shop/basket.py": "x = 1\n"}, history=History(newest_first), **options)
