@@ -64,6 +64,10 @@ _COMMAND_PATTERNS: tuple[tuple[Kind, str], ...] = (
         ("test", (r"(?:\S*/)?mvnw? (?:.* )?(?:test|verify|integration-test)"
                   r"|(?:\S*/)?gradlew? (?:.* )?(?:test|check|build)")),
         ("type", r"tsc|(?:npm|yarn|pnpm)(?: run)? type-?check|flow check|deno check"),
+        ("test", r"spin test"),
+        ("lint", r"spin lint"),
+        ("type", r"spin mypy"),
+        ("build", r"spin build"),
         ("security", r"(?:npm|yarn|pnpm) audit|cargo (?:audit|deny)|docker scout|codeql \w+|bundle audit"),
         ("build", r"build|go (?:build|install)|cargo (?:\+\S+ )?(?:build|check)|dotnet (?:build|publish|pack)"),
         ("build", r"python\S* (?:-\S+ )*setup\.py (?:.* )?(?:sdist|bdist_wheel|bdist|build|build_ext)"),

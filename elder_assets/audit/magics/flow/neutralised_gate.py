@@ -255,7 +255,9 @@ def _runs_in_earnest(job: Job, command: Command) -> bool:
             continue
         commands = step.script.commands
         for index, other in enumerate(commands):
-            if other is not command and _check_of(other) == wanted and not _cause(commands, index):
+            if _NO_CHECK.search(" ".join(other.words)) or _check_of(other) != wanted:
+                continue
+            if other is not command and not _cause(commands, index):
                 return True
     return False
 
