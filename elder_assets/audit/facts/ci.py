@@ -219,7 +219,7 @@ def system_of(path: str) -> str:
 
 _OUTSIDE = re.compile(
     r"^\.?ci/|^\.?jenkins/|^(?:scripts|build|tools|hack|dev)/\.?ci/|^\.ci[\w.-]*$|^ci(?:\.\w+)?$|^OWNERS$|^\.lgtm\.yml$"
-    r"|^\.asf\.yaml$|^bors\.toml$|^\.mergify\.yml$"
+    r"|^\.asf\.yaml$|^(?:netlify|bors)\.toml$|^vercel\.json$|^amplify\.ya?ml$|^\.mergify\.yml$"
 )
 
 
