@@ -58,7 +58,9 @@ class Language(msgspec.Struct, frozen=True, kw_only=True):
     is_test_path: Callable[[str], bool]
     """Whether the language's test runners would collect the file with this path."""
     tests: Callable[[Blob], Iterable[Any]] | None = None
-    """Yields `test_inventory.TestCase` and `Helper` records of a parsed file."""
+    """Yields the records of `test_inventory` for a parsed file; see `test_conventions.py`."""
+    has_inline_tests: bool = False
+    """Tests live beside the code that they test, in production files (Rust)."""
     method_owner: Callable[[Blob, Any], str] | None = None
     """Owner of a function node that is no captured class (Go receiver, Rust impl, C# property); '' if none."""
 

@@ -1,17 +1,18 @@
 """Tests of a source file: which there are, what they prove, what they throw away.
 
-The rules of each framework stand in the language's own file (`languages/<language>.py: tests`); this module only
-holds what they yield.
+The rules of each framework stand in the language's own file (`languages/<language>.py: tests`), what they have in
+common in `test_conventions.py`; this module holds what they yield.
 """
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from elder_assets.audit.facts.extraction import extractor
-from elder_assets.audit.facts.functions import is_code
-from elder_assets.audit.facts.grammars import Blob
-from elder_assets.audit.model import FileClass
+from elder_assets.audit.facts.grammars import Blob, language_of
+from elder_assets.audit.model import CODE_CLASSES, FileClass, SourceFile
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -33,12 +34,12 @@ class TestCase(msgspec.Struct, frozen=True, array_like=True):
     """Holds an oracle of its own: an assertion, an expected failure, a snapshot (magics.md, section 1)."""
     calls: tuple[str, ...]
     """Last names of what it calls: candidates for helpers that assert."""
+    """() when it asserts itself."""
     is_empty: bool
-    """Its body holds nothing but no-ops, a docstring and comments."""
+    """Its body holds nothing but no-ops, a docstring and comments, and nothing acts in its place: no fixture,
+    base class or decorator."""
     is_skipped: bool
     """Skipped, expected to fail, or marked as to do."""
-    is_focused: bool
-    """Marked so that the other tests do not run."""
     discards: tuple[Mark, ...]
     """Evidence thrown away: a result stored and never read, printed, or compared without an assertion."""
     tautologies: tuple[Mark, ...]
@@ -59,6 +60,8 @@ class Uncollected(msgspec.Struct, frozen=True, array_like=True):
     symbol: str
     line: int
     reason: str
+    runner: str = ""
+    """The runner whose rule it is ('pytest'); '' when no runner would run it."""
 
 
 class TestInventory(msgspec.Struct, frozen=True, array_like=True):
@@ -69,9 +72,21 @@ class TestInventory(msgspec.Struct, frozen=True, array_like=True):
     tests: tuple[TestCase, ...] = ()
     helpers: tuple[Helper, ...] = ()
     uncollected: tuple[Uncollected, ...] = ()
+    focused: tuple[Mark, ...] = ()
+    """Marks that keep all other tests from running."""
+    imported: tuple[str, ...] = ()
+    """Words of the import lines, where tests of one file may be collected through another (Python)."""
 
 
-@extractor(version=1, file_classes=(FileClass.TEST,), wants=is_code)
+def may_hold_tests(file: SourceFile) -> bool:
+    """Whether tests of the file's language may stand in it: test code, and all code where tests live beside it."""
+    language = language_of(file.variant)
+    if language is None or language.tests is None:
+        return False
+    return file.file_class is FileClass.TEST or (language.has_inline_tests and file.file_class in CODE_CLASSES)
+
+
+@extractor(version=1, wants=may_hold_tests)
 def test_inventory(blob: Blob) -> TestInventory:
     """List the tests of a test file by the conventions of its language."""
     read = blob.language.tests
@@ -80,7 +95,19 @@ def test_inventory(blob: Blob) -> TestInventory:
         tests=tuple(item for item in items if isinstance(item, TestCase)),
         helpers=tuple(item for item in items if isinstance(item, Helper)),
         uncollected=tuple(item for item in items if isinstance(item, Uncollected)),
+        focused=tuple(item for item in items if isinstance(item, Mark)),
+        imported=_imported(blob),
     )
+
+
+_IMPORT_LINE = re.compile(rb"^[ \t]*(?:from[ \t]+\S+[ \t]+)?import[ \t]+(?:\([^)]{0,2000}\)|[^\n]*)", re.MULTILINE)
+
+
+def _imported(blob: Blob) -> tuple[str, ...]:
+    if blob.variant != "python":
+        return ()
+    lines = _IMPORT_LINE.findall(blob.data)
+    return tuple(sorted({word.decode() for line in lines for word in re.findall(rb"\w+", line, re.ASCII)}))
 
 
 test_inventory.__test__ = False  # type: ignore[attr-defined]

@@ -5,7 +5,14 @@ from __future__ import annotations
 import tree_sitter_typescript
 
 from elder_assets.audit.facts.grammars import Language
-from elder_assets.audit.facts.languages.javascript import CONTROL_FLOW, FUNCTIONS, IMPORTS, WRAPPER_CALLS, is_test_path
+from elder_assets.audit.facts.languages.javascript import (
+    CONTROL_FLOW,
+    FUNCTIONS,
+    IMPORTS,
+    WRAPPER_CALLS,
+    JavaScriptTests,
+    is_test_path,
+)
 
 LANGUAGE = Language(
     name="typescript",
@@ -29,4 +36,5 @@ LANGUAGE = Language(
     import_calls=("require",),
     wrapper_calls=WRAPPER_CALLS,
     is_test_path=is_test_path,
+    tests=JavaScriptTests().read,
 )
