@@ -190,7 +190,7 @@ _FORMATS_BY_NAME: Sequence[tuple[re.Pattern[str], str]] = tuple(
         (r"^\.gitmodules$|^setup\.cfg$|\.(?:ini|cfg)$|^\.(?:flake8|coveragerc|pylintrc|editorconfig)$", "ini"),
         (r"^\.clang-format$|\.(?:ya?ml)$", "yaml"),
         (r"^Pipfile$|\.toml$", "toml"),
-        (r"^\.(?:babelrc|eslintrc|prettierrc|jshintrc)$|\.json[c5]?$", "json"),
+        (r"^\.(?:babelrc|eslintrc|prettierrc|jshintrc|nycrc)$|\.json[c5]?$", "json"),
         (r"\.(?:csproj|fsproj|vbproj|props|targets|xml|pom|nuspec|plist)$", "xml"),
         (r"(?i:\.(?:md|mdx|markdown))$", "markdown"),
         (r"\.rst$", "rst"),

@@ -45,8 +45,6 @@ _PYTHON = {
     "PLE0117": "a nonlocal name has no binding around it: the file cannot be compiled",
     "PLE0118": "a name is used before its 'global': the file cannot be compiled",
     "PLE0241": "a base class is named twice, so the class statement always fails",
-    "PLE0604": "__all__ holds something that is no text: a star import fails",
-    "PLE0605": "__all__ is neither a list nor a tuple: a star import fails",
     "PLE0643": "this index lies outside of the list written here",
     "PLE1132": "a keyword argument is passed twice, so the call always fails",
     "PLE1205": "this logging call has more arguments than placeholders: the message is lost",
