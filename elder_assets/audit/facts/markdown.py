@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import html
+import itertools
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -39,6 +40,8 @@ class Link(msgspec.Struct, frozen=True, array_like=True):
     line: int
     target: str
     is_image: bool
+    text: str = ""
+    """What the reader sees of a Markdown link."""
 
 
 class Prose(msgspec.Struct, frozen=True, array_like=True):
@@ -80,7 +83,7 @@ def is_front_document(file: SourceFile) -> bool:
     return (is_markdown and file.folder in {"", ".github"}) or _PROSE_NAME.search(file.path) is not None
 
 
-@extractor(version=1, wants=is_front_document, max_bytes=DOCUMENT_BYTES_MAX)
+@extractor(version=2, wants=is_front_document, max_bytes=DOCUMENT_BYTES_MAX)
 def prose(blob: Blob) -> Prose:
     """Read a document: length of its prose, headings, code, links and anchors."""
     text = _decode(blob.data)
@@ -170,7 +173,7 @@ class _Reader:
     def _read_inline(self, tokens: list[Token], line: int) -> str:
         """Take the links of a paragraph; its text without images."""
         text: list[str] = []
-        for token in tokens:
+        for index, token in enumerate(tokens):
             if token.type in {"text", "code_inline", "text_special"}:
                 text.append(token.content)
                 if token.type == "code_inline":
@@ -179,7 +182,8 @@ class _Reader:
                 text.append(" ")
                 line += 1
             elif token.type == "link_open":
-                self._take_link(str(token.attrs.get("href", "")), line, is_image=False)
+                label = "".join(inner.content for inner in itertools.takewhile(_is_in_link, tokens[index + 1 :]))
+                self._take_link(str(token.attrs.get("href", "")), line, is_image=False, text=label[:200])
             elif token.type == "image":
                 self._take_link(str(token.attrs.get("src", "")), line, is_image=True)
             elif token.type == "html_inline":
@@ -199,8 +203,8 @@ class _Reader:
             self._chars += reading_length(" ".join("".join(reader.text).split()))
             self._code_blocks += reader.code_blocks
 
-    def _take_link(self, target: str, line: int, *, is_image: bool) -> None:
-        self._links.append(Link(self._line_of(target, line), target.strip(), is_image))
+    def _take_link(self, target: str, line: int, *, is_image: bool, text: str = "") -> None:
+        self._links.append(Link(self._line_of(target, line), target.strip(), is_image, text))
 
     def _line_of(self, target: str, line: int) -> int:
         """The line where a link stands, looked up: code with line breaks before it moves the count."""
@@ -220,6 +224,10 @@ class _Reader:
         self._anchors.add(anchor_key(_SHORTCODE.sub("", heading.text) + suffix))
         if own := _OWN_ID.search(heading.text):  # kramdown, Docusaurus and pandoc name a heading's anchor so
             self._anchors.update((anchor_key(own.group(1)), anchor_key(heading.text[: own.start()])))
+
+
+def _is_in_link(token: Token) -> bool:
+    return token.type != "link_close"
 
 
 class _HtmlReader(HTMLParser):

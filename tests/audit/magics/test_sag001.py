@@ -39,7 +39,7 @@ def test_a_readme_that_never_says_how_is_found():
         {"README.md": f"# Shop\n\n{PROSE}\n\n    shop --help\n"},
         {"readme.rst": f"Shop\n====\n\n{PROSE}\n\nUsage\n-----\n\n::\n\n    shop\n"},
         {"README": PROSE},
-        {"README.md": "# Shop\n\nRead [it](https://shop.invalid/docs/).\n"},
+        {"README.md": "# Shop\n\nRead the [documentation](https://shop.invalid/).\n"},
         {".github/README.md": f"# Shop\n\n{PROSE}\n\n## Usage\n"},
         {"README.md": "# 店\n\n" + "这个程序管理一家小店的价格" * 8 + "\n\n## 安装\n"},
     ],

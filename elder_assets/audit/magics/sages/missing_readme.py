@@ -85,15 +85,14 @@ _DOCUMENTATION = re.compile(
 
 def _weakness(document: Prose, prose_chars_min: int) -> str:
     """What the README lacks, as the end of a sentence about it; '' when nothing."""
-    if document.prose_chars < prose_chars_min and not any(
-        _DOCUMENTATION.search(link.target) for link in document.links
-    ):
+    leads_on = any(_DOCUMENTATION.search(f"{link.text} {link.target}") for link in document.links)
+    if document.prose_chars < prose_chars_min and not leads_on:
         return f"holds {document.prose_chars} characters of prose, fewer than {prose_chars_min}"
     says_how = (
         document.code_blocks
         or any(_USE_WORDS.search(heading.text) for heading in document.headings)
         or any(" " in span for span in document.code_spans)
-        or any(_USE_WORDS.search(link.target) for link in document.links)
+        or any(_USE_WORDS.search(f"{link.text} {link.target}") for link in document.links)
     )
     if says_how or not (document.has_links or document.headings):
         return ""  # a text without markup may say it in words that we cannot tell from others
