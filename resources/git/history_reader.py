@@ -301,7 +301,7 @@ def read_history_blobs(git_dir: Path, commit: str, known: Collection[str]) -> li
 
 
 def _blob_places(git_dir: Path, commit: str, known: Collection[str]) -> dict[str, str]:
-    options = ("rev-list", "--objects", "--filter=object:type=blob", "--filter-provided-objects")
+    options = ("rev-list", "--objects", "--missing=allow-any", "--filter=object:type=blob", "--filter-provided-objects")
     found: dict[str, str] = {}
     paths: dict[bytes, str] = {}
     with _git(git_dir, *options, commit, "--") as stream:
