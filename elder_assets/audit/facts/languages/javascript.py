@@ -103,6 +103,9 @@ _EQUAL = r"(?:equals?|strictEqual|deepEqual|deepStrictEqual|is|same|eq)"
 _MESSAGE = r"(?:\s*,\s*[`'\"].*)?\s*,?\s*"
 
 
+_PLANNED = re.compile(rb"\b(?:assert|t)\s*\.\s*(?:expect|plan)\s*\(\s*\d")
+
+
 class JavaScriptTests(TestConventions):
     """Calls of `it`, `test` and their like with a title and a function, in jest, vitest, mocha, jasmine, node:test."""
 
@@ -162,6 +165,10 @@ class JavaScriptTests(TestConventions):
             (#eq? @_console "console")) @print)
     """
     printer = re.compile(r"console\.\w+\(")
+
+    def is_reached_marker(self, statement: Node, test: Unit) -> bool:
+        """Also where the test plans how many assertions run (QUnit, tape): a constant one says 'reached'."""
+        return _PLANNED.search(test.tokens) is not None or super().is_reached_marker(statement, test)
 
     def name_of(self, unit: Unit) -> str:
         """A block's title, a function's or variable's name."""

@@ -34,23 +34,27 @@ def check(facts: RepositoryFacts) -> Iterator[Outcome]:
     Why: the ignore rule says that the file is made by a tool; the tracked copy goes stale and makes noise.
     Remedy: `git rm --cached` the files, or take the ignore rule back for them with `!`.
     Source: gitignore(5); GitHub's gitignore templates.
-    Limits: one finding per folder and ignore rule; editor settings, vendored and test files are often tracked on
-        purpose and are left out.
+    Limits: one finding per folder and ignore rule. Of ignored files only binary and generated ones count: whoever
+        tracks source below an ignored name did so on purpose. Bundled packages with an ignore file of their own are
+        left out.
 
     Bad:
         path: .gitignore
-        *.log
-        path: shop/run.log
-        started
+        *.db
+        path: shop/prices.db
+        rows
         path: shop/basket.py
         x = 1
 
     Okay:
         path: .gitignore
-        *.log
-        !keep.log
-        path: shop/keep.log
-        started
+        *.db
+        generated_*.py
+        !keep.db
+        path: shop/keep.db
+        rows
+        path: shop/generated_by_hand.py
+        x = 1
     """
     rules: list[IgnoreRule] = []
     for file, content in facts.each(text_lines):
@@ -59,13 +63,16 @@ def check(facts: RepositoryFacts) -> Iterator[Outcome]:
     groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for entry in facts.entries:
         yield Checked(1)
-        if (installed := _INSTALLED.search(entry.path)) and "test" not in entry.path and "fixture" not in entry.path:
+        installed = _INSTALLED.search(entry.path)
+        if installed and "test" not in entry.path and "fixture" not in entry.path:
+            if f"{entry.path[: installed.end(1)]}/.gitignore" in facts.paths:
+                continue  # bundled on purpose: the folder says itself what is tracked
             groups[entry.path[: installed.end(1)], "installed packages are tracked", ""].append(entry.path)
         elif _LITTER.search(entry.path):
             groups[entry.path.rpartition("/")[0], "litter of a tool is tracked", ""].append(entry.path)
     for file in facts.files:
-        if file.file_class in {FileClass.VENDORED, FileClass.TEST, FileClass.EXAMPLE} or _ON_PURPOSE.search(file.path):
-            continue
+        if file.file_class not in {FileClass.BINARY, FileClass.GENERATED} or _ON_PURPOSE.search(file.path):
+            continue  # what people write by hand below an ignored name was added on purpose
         if not _LITTER.search(file.path) and (rule := ignored_by(file.path, rules)):
             why = f"tracked, yet {rule.folder}.gitignore:{rule.line} ignores {rule.pattern}"
             groups[file.folder, why, rule.pattern].append(file.path)

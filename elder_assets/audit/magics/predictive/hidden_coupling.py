@@ -49,6 +49,8 @@ def check(
     yield Checked(len(single))
     for (one, other), count in sorted(pairs.items()):
         rarer = min(single[one], single[other])
+        if max(single[one], single[other]) * 2 > len(changes):
+            continue  # a version or settings file that most changes touch is coupled with nothing
         if count < together_min or count * 100 < share_pct * rarer or component(one) == component(other):
             continue
         if one in imported and other in imported and not _imports(imported, one, other):
