@@ -255,13 +255,27 @@ def repo() -> None:
 
 @repo.command("add")
 @click.argument("target", metavar="PATH_OR_URL")
-def repo_add(target: str) -> None:
-    """Register a repository."""
+@click.option("--key", default="", help="Its key, host/owner/name; default: read off the address or the origin.")
+def repo_add(target: str, key: str) -> None:
+    """Register a repository; where the platform is installed, as a Dagster partition too."""
+    import importlib.util
+
+    from resources.git.address import checked_key
     from resources.git.repository import register_target
     from resources.store import open_store
 
-    key, url = register_target(target)
-    open_store(_settings().store_url).add_repository(key, url)
+    found, url = register_target(target)
+    key = checked_key(key) if key else found
+    settings = _settings()
+    with open_store(settings.store_url) as store:
+        known = {repository.key: repository.url for repository in store.repositories()}
+        if known.get(key, url) != url:
+            raise click.UsageError(f"{key} is registered already, for {known[key]}; name another with --key")
+        store.add_repository(key, url)
+    if importlib.util.find_spec("dagster") is not None:
+        from elder_assets.platform import add_partition
+
+        add_partition(settings, key)
     click.echo(f"added {key}")
 
 
@@ -287,7 +301,10 @@ def repo_remove(key: str) -> None:
 @elder.command()
 @click.argument("target", required=False, metavar="[PATH_OR_URL]")
 def up(target: str | None) -> int:
-    """Start the Dagster UI and daemon on this machine; audit one repository first when named."""
+    """Start the Dagster UI and daemon on this machine; audit one repository first when named.
+
+    TARGET is then registered, audited, and its results are checked with great-expectations.
+    """
     try:
         from elder_assets.platform import start_platform
     except ModuleNotFoundError as error:

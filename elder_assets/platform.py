@@ -31,6 +31,14 @@ def start_platform(settings: Settings, target: str | None) -> int:
     return _serve(settings)
 
 
+def add_partition(settings: Settings, key: str) -> None:
+    """Make a registered repository known to the Dagster instance of this machine."""
+    write_instance(settings)
+    os.environ.setdefault("DAGSTER_HOME", str(settings.dagster_home))
+    with dg.DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions(REPOSITORY.name or "", [key])
+
+
 def first_audit(settings: Settings, target: str) -> bool:
     """Register a repository, audit it, and check the results with great-expectations."""
     from elder_assets.definitions import defs
