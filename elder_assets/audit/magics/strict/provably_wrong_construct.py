@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from elder_assets.audit.facts.functions import functions
 from elder_assets.audit.facts.python_lint import LintMark, PythonLint, python_lint
 from elder_assets.audit.facts.repository_facts import FileFacts
+from elder_assets.audit.facts.wrong_constructs import wrong_constructs
 from elder_assets.audit.model import Checked, FileClass, Found, Outcome, Severity, Tier
 from elder_assets.audit.registry import file_rule
 
@@ -64,6 +65,17 @@ _PYTHON = {
     "RUF016": "this index has a type that the value cannot be indexed with",
 }  # fmt: skip
 """Code of ruff to what is wrong; codes that are not here are not believed by this rule."""
+_OTHERS = {
+    "self": "this compares a value with itself",
+    "keys": "this key stands twice in one literal with different values: the first is lost",
+    "cases": "this case stands twice in one switch: the second is never reached",
+    "typeof": "typeof never gives this text",
+    "nan": "nothing equals NaN: this comparison is always the same",
+    "negation": "the '!' binds closer than 'in' and 'instanceof': it negates the left side alone",
+    "fresh": "nothing is identical to a literal made here: this comparison is always the same",
+    "identity": "'==' on a text compares references, not characters",
+}
+"""Kind of wrong_constructs to what is wrong."""
 
 
 @file_rule(
@@ -71,7 +83,7 @@ _PYTHON = {
     severity=Severity.HIGH,
     tier=Tier.GATE,
     unit="file",
-    reads=(python_lint, functions),
+    reads=(python_lint, wrong_constructs, functions),
     file_classes=(FileClass.PRODUCTION, FileClass.CONFIG),
 )
 def check(file: FileFacts) -> Iterator[Outcome]:
@@ -79,7 +91,8 @@ def check(file: FileFacts) -> Iterator[Outcome]:
 
     Why: the line fails whenever it runs, or quietly does something else than it reads.
     Remedy: write what was meant; the message says what happens now.
-    Source: Pyflakes, flake8-bugbear and Pylint, as implemented by ruff.
+    Source: Pyflakes, flake8-bugbear and Pylint, as implemented by ruff; ESLint's no-dupe-keys, no-duplicate-case,
+        valid-typeof, use-isnan, no-unsafe-negation and no-self-compare; SonarQube S4973.
     Limits: tests and examples are out of scope, and so is what people do on purpose: `x != x` for NaN,
         comparisons in `try`, `with` and notebook cells, repeated keys with equal values, unused named format
         arguments. A `noqa` that names the code is respected.
@@ -99,6 +112,34 @@ def check(file: FileFacts) -> Iterator[Outcome]:
             total == sum(prices) #~
             return total
 
+    Bad:
+        path: src/basket.js
+        const prices = {
+          tea: 2,
+          tea: 3, // #~
+        };
+        switch (kind) {
+          case "a": return 1;
+          case "a": return 2; // #~
+        }
+        if (typeof kind === "undefned") stop(); // #~
+        if (total === NaN) stop(); // #~
+        if (!key in prices) stop(); // #~
+        if (kind === []) stop(); // #~
+        if (kind.size < kind.size) stop(); // #~
+
+    Bad:
+        path: src/main/java/shop/Basket.java
+        class Basket {
+            boolean isEmpty(String kind) { return kind == "empty"; } // #~
+        }
+
+    Okay:
+        path: src/basket.js
+        const prices = { tea: 2, ...more, tea: 3, tea: 3, get milk() { return 1; }, set milk(price) {} };
+        switch (kind) { case "a": case "b": return 1; default: return 2; }
+        if (typeof kind === "undefined" || price !== price || !(key in prices) || next() < next()) stop();
+
     Okay: PRICES = {"tea": 2, "milk": 1, "tea": 2}
 
     Okay:
@@ -113,20 +154,24 @@ def check(file: FileFacts) -> Iterator[Outcome]:
                 return False
             return True
     """
-    lint = file.read(python_lint)
-    if lint is None or lint.faults:
-        return
-    yield Checked()
+    wrong = list(_wrong_places(file))
+    if file.read(wrong_constructs) is not None or file.read(python_lint) is not None:
+        yield Checked()
     measured = file.read(functions)
-    for mark in lint.marks:
-        if mark.code in _PYTHON and not _is_deliberate(mark, lint):
-            yield Found(
-                line=mark.line,
-                symbol=measured.enclosing(mark.line) if measured else "",
-                tokens=f"{mark.code} {mark.tokens}",
-                unit="file",
-                message=_PYTHON[mark.code],
-            )
+    for line, tokens, message in wrong:
+        symbol = measured.enclosing(line) if measured else ""
+        yield Found(line=line, symbol=symbol, tokens=tokens, unit="file", message=message)
+
+
+def _wrong_places(file: FileFacts) -> Iterator[tuple[int, str, str]]:
+    """Line, tokens and message of everything wrong in a file."""
+    lint = file.read(python_lint)
+    for mark in lint.marks if lint is not None else ():
+        if lint is not None and mark.code in _PYTHON and not _is_deliberate(mark, lint):
+            yield mark.line, f"{mark.code} {mark.tokens}", _PYTHON[mark.code]
+    others = file.read(wrong_constructs)
+    for place in others.found if others is not None else ():
+        yield place.line, f"{place.kind} {place.tokens}", _OTHERS[place.kind]
 
 
 def _is_deliberate(mark: LintMark, lint: PythonLint) -> bool:
