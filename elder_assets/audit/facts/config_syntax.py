@@ -42,7 +42,7 @@ _READ_BYTES_MAX = {"json": 4_000_000, "xml": 4_000_000, "toml": 500_000, "yaml":
 """Larger ones are data; by the speed of each reader, chosen by us."""
 
 
-@extractor(version=1, variants=("json", "toml", "yaml", "xml"), file_classes=(FileClass.CONFIG,), max_bytes=8_000_000)
+@extractor(version=2, variants=("json", "toml", "yaml", "xml"), file_classes=(FileClass.CONFIG,), max_bytes=8_000_000)
 def config_syntax(blob: Blob) -> ConfigSyntax:
     """Try to read a configuration file by the letter of its format."""
     name, read = _READERS[blob.variant]
@@ -192,9 +192,14 @@ _XML_DISPUTED = frozenset(
 """Entities of a DTD that we do not fetch, encodings that expat lacks, fragments that are included elsewhere."""
 
 
+_XML_COMMENT = re.compile(r"<!--[\s\S]*?(?:-->|\Z)")
+
+
 def _read_xml(text: str) -> _Fault | None:
     if not text.lstrip().startswith("<"):
         return _Fault(exemption="not XML")
+    # Two hyphens inside a comment are forbidden, common, and read by nearly everything.
+    text = _XML_COMMENT.sub(lambda match: "\n" * match.group().count("\n"), text)
     parser = expat.ParserCreate("utf-8")
     parser.EntityDeclHandler = _refuse_entities
     try:

@@ -84,7 +84,7 @@ class PythonLint(msgspec.Struct, frozen=True, array_like=True):
     speaks_python2: bool = False
     """A first line or an unguarded import that only Python 2 understands."""
     is_template: bool = False
-    """The file does not parse and holds template marks: it becomes Python only when rendered."""
+    """The file does not parse, and holds template marks or starts inside a block: something else makes it Python."""
     is_notebook: bool = False
     """Cells of a notebook or a console session, where a bare expression shows its value."""
 
@@ -93,7 +93,7 @@ class RuffFailed(Exception):
     """The run as a whole came to nothing; says why."""
 
 
-@batch_extractor(version=1, variants=("python",), file_classes=AUTHORED_CLASSES)
+@batch_extractor(version=2, variants=("python",), file_classes=AUTHORED_CLASSES)
 def python_lint(blobs: Sequence[Blob]) -> Sequence[PythonLint | Refused]:
     """Run ruff over Python blobs and keep what the rules read."""
     texts = [_decode(blob.data) for blob in blobs]
@@ -303,7 +303,7 @@ def _read_report(source: str, report: Sequence[_Diagnostic]) -> PythonLint:
         marks=tuple(sorted(marks, key=lambda mark: (mark.line, mark.code))[:MARKS_MAX]),
         is_python2=any(_is_python2(text, d.message, start) for d, start in faults[:50]),
         speaks_python2=speaks_python2,
-        is_template=bool(faults) and _TEMPLATE.search(text.text) is not None,
+        is_template=bool(faults) and (_TEMPLATE.search(text.text) or _FRAGMENT.match(text.text)) is not None,
         is_notebook=_NOTEBOOK.search(text.text) is not None,
     )
 
@@ -350,6 +350,7 @@ def _is_python2(text: _Text, message: str, start: _Place) -> bool:
 _TEMPLATE = re.compile(
     r"\{\{-?\s*[\w.]+[^{}\n]{0,200}\}\}|\{%-?\s*\w|<%[\s=!]|\$\{\w+\}|^\s*#(?:if|end)\b", re.MULTILINE
 )
+_FRAGMENT = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]+[^\s#]")
 _NOTEBOOK = re.compile(
     r"^# ?(?:%%|In ?\[|COMMAND ---|<codecell>|Databricks notebook)|^\s*(?:%|get_ipython\(\))\w*", re.MULTILINE
 )

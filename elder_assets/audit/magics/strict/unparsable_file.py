@@ -64,6 +64,17 @@ def check(facts: RepositoryFacts) -> Iterator[Outcome]:
         print "a total of", 12
 
     Okay:
+        path: shop/part.py
+        # Methods that the build puts into a class.
+            def total(self):
+                return 1
+
+    Okay:
+        path: shapes.xml
+        <!---- shapes -- of all kinds ---->
+        <shapes/>
+
+    Okay:
         path: tsconfig.json
         {
           // strict from the start
