@@ -127,6 +127,7 @@ _DOC_PATH = re.compile(
     re.IGNORECASE,
 )
 _EXAMPLE_PATH = re.compile(
+    r"\{\{|"  # a template of cookiecutter or the like
     r"(?:^|/)(?:_?examples?|samples?|demos?|demo[_-]apps?|tutorials?|playgrounds?|cookbooks?|docs_src"
     r"|boilerplates?|scaffolds?|starters?|(?:project|app|site|theme|plugin|package)[_-]templates?)/"
     r"|(?:^|/)(?:generators?|create-[\w-]+|schematics|blueprints)/(?:.*/)?(?:templates?|files)/"

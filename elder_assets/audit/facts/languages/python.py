@@ -58,8 +58,9 @@ class PythonTests(TestConventions):
     tautologies = tuple(
         re.compile(pattern, re.DOTALL)
         for pattern in (
-            rf"assert\s*\(?\s*{_TRUE}\s*\)?{_MESSAGE}",
-            rf"assert\s*\(?\s*{OPERAND}\s*(?:==|is)\s*{AGAIN}\s*\)?{_MESSAGE}",
+            rf"assert\s*(?:{_TRUE}|\(\s*{_TRUE}\s*\)){_MESSAGE}",
+            rf"assert\s*{OPERAND}\s*(?:==|is)\s*{AGAIN}{_MESSAGE}",
+            rf"assert\s*\(\s*{OPERAND}\s*(?:==|is)\s*{AGAIN}\s*\){_MESSAGE}",
             rf"(?:self|cls|case)\.assert(?:_|True)\(\s*{_TRUE}{_MESSAGE}\)",
             rf"(?:self|cls|case)\.assertFalse\(\s*{_FALSE}{_MESSAGE}\)",
             rf"(?:self|cls|case)\.assertIsNone\(\s*None{_MESSAGE}\)",

@@ -45,6 +45,10 @@ def check(facts: RepositoryFacts) -> Iterator[Outcome]:
             assert (total([1, 2]) == 3, "the sum")  #~
 
     Okay:
+        def test_names():
+            assert ("ann", "bob") == names(shop)
+
+    Okay:
         def test_total():
             assert total([1, 2]) == 3
             assert (total([]) == 0), "nothing costs nothing"
