@@ -4,7 +4,7 @@
 
 The *floor* is what git and ruff alone need for the same reading: commit metadata, `--raw --numstat` of the window
 that the rules read, `ls-tree`, `cat-file` of HEAD, one ruff run over the tree's Python. Reading every blob of the
-history for secrets is measured on its own (`history_read_s`) and is part of `cold_s`. Interpreter start and imports are inside every
+history for secrets is measured on its own (`history_read_s`) and is part of `cold_s`. Interpreter start is inside every
 figure. Medians of `--runs`; this measures, it never fails.
 """
 

@@ -153,7 +153,8 @@ class _Target(NamedTuple):
         reference, _, fragment = link.target.partition("#")
         written = unquote(reference.partition("?")[0])
         if not written:
-            return cls(file.path, "", fragment) if fragment and not reference else None
+            is_place = fragment and not reference and not _CONTRIBUTION.match(fragment)
+            return cls(file.path, "", fragment) if is_place else None
         is_built_page = written.endswith((".html", ".htm", "/")) or not posixpath.splitext(written)[1]
         if is_site_at_root and (is_built_page or written.startswith("/")):
             return None
@@ -171,6 +172,13 @@ def _resolve(folder: str, written: str) -> str:
 
 
 _ADDRESS = re.compile(r"(?:^|/)(?:([\w.+-]+@[\w-]+\.[\w.]+)$|www\.|github\.com/|https?/)")
+_CONTRIBUTION = re.compile(
+    r"(?:a11y|audio|blog|business|content|data|design|doc|eventOrganizing|example|financial|fundingFinding|ideas|infra"
+    r"|maintenance|mentoring|platform|plugin|projectManagement|promotion|question|research|security|talk|tool"
+    r"|translation|tutorial|userTesting|video)-[\w-]+$"
+)
+"""Anchors that the all-contributors tables write; they lead nowhere and are not meant to."""
+
 _LINE_ANCHOR = re.compile(r"L\d+|:~:|/|!|\?")
 
 
