@@ -28,12 +28,17 @@ def described() -> dict:
             "owners": sorted(node.owners),
             "kinds": sorted(node.kinds),
             "has_description": bool(node.description),
+            "checks": sorted(key.name for key in node.check_keys),
         }
         for node in graph.asset_nodes
     }
     return {
         "assets": dict(sorted(assets.items())),
-        "checks": sorted(f"{key.asset_key.to_user_string()}:{key.name}" for key in graph.asset_check_keys),
+        "blocking_checks": sorted(
+            f"{key.asset_key.to_user_string()}:{key.name}"
+            for key in graph.asset_check_keys
+            if graph.get_check_spec(key).blocking
+        ),
         "jobs": sorted(job.name for job in defs.jobs or ()),
         "schedules": sorted(schedule.name for schedule in defs.schedules or ()),
     }
@@ -41,6 +46,7 @@ def described() -> dict:
 
 def test_the_definitions_are_those_of_the_snapshot():
     if os.environ.get("UPDATE_SNAPSHOTS"):
+        SNAPSHOT.parent.mkdir(exist_ok=True)
         SNAPSHOT.write_text(json.dumps(described(), indent=2) + "\n")
     assert described() == json.loads(SNAPSHOT.read_text()), "UPDATE_SNAPSHOTS=1 writes it anew; read the diff"
 
