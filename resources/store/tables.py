@@ -15,6 +15,9 @@ from sqlalchemy.types import TypeDecorator
 REVISION = "0001"
 """Newest migration; a test compares it with `migrations/versions/`."""
 
+POSTGRESQL_SCHEMA = "elder"
+"""Where the tables lie in PostgreSQL. Dagster keeps `snapshots` and `alembic_version` of its own in `public`."""
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A time in UTC on both databases; SQLite itself keeps no time zone."""

