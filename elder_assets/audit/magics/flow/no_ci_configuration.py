@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterator
 
+from elder_assets.audit.facts.changes import is_mirror, recent_changes
 from elder_assets.audit.facts.ci import READS, outside_hint, pipelines
-from elder_assets.audit.facts.commit_log import DAY_SECONDS, Commit
 from elder_assets.audit.facts.grammars import language_of
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.model import Checked, FileClass, Found, NotApplicable, NotAvailable, Outcome, Severity, Tier
 from elder_assets.audit.registry import repository_rule
-
-_MIRROR_SAMPLE = 200
-_MIRROR_SHARE = 0.8
 
 
 @repository_rule(code="FLW001", severity=Severity.HIGH, tier=Tier.GATE, unit="repository", reads=READS, evidence="CH")
@@ -37,12 +32,12 @@ def check(
         for file in facts.files
         if file.file_class in {FileClass.PRODUCTION, FileClass.TEST} and language_of(file.variant)
     ]
-    changes = _recent_changes(facts, window_days)
+    changes = len(recent_changes(facts, window_days))
     if len(code) < source_files_min:
         yield NotApplicable(f"{len(code)} source files, fewer than {source_files_min}")
     elif changes < changes_min:
         yield NotApplicable(f"{changes} changes in {window_days} days, fewer than {changes_min}")
-    elif _is_mirror(facts):
+    elif facts.derive(is_mirror):
         yield NotApplicable("a mirror: its changes land elsewhere")
     elif not facts.derive(pipelines).systems and (hint := outside_hint(facts)):
         yield NotApplicable(f"{hint} belongs to a CI system that is configured outside of the tree")
@@ -54,20 +49,3 @@ def check(
                 f" in the last {window_days} days",
                 tokens="no ci",
             )
-
-
-def _recent_changes(facts: RepositoryFacts, window_days: int) -> int:
-    """Landed changes, that is first-parent commits, in the window that ends at `as_of`."""
-    by_id = {commit.id: commit for commit in facts.history.commits}
-    since = facts.snapshot.as_of - window_days * DAY_SECONDS
-    current: Commit | None = by_id.get(facts.snapshot.commit or "")
-    count = 0
-    while current is not None:
-        count += current.committed_at >= since
-        current = by_id.get(current.parents[0]) if current.parents else None
-    return count
-
-
-def _is_mirror(facts: RepositoryFacts) -> bool:
-    subjects = [re.sub(r"\b[0-9a-f]*\d[0-9a-f]*\b", "#", c.subject) for c in facts.history.commits[:_MIRROR_SAMPLE]]
-    return bool(subjects) and Counter(subjects).most_common(1)[0][1] >= _MIRROR_SHARE * len(subjects)
