@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import tree_sitter_c_sharp
 
 from elder_assets.audit.facts.grammars import Blob, Language, path_matches
+from elder_assets.audit.facts.test_conventions import AGAIN, OPERAND, TestConventions, Unit
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -18,6 +20,43 @@ def _accessor_owner(blob: Blob, function: Node) -> str:
         return ""
     name = function.parent.parent.child_by_field_name("name")
     return "this" if name is None else blob.source(name)
+
+
+class CSharpTests(TestConventions):
+    """xUnit, NUnit and MSTest, by attribute. What a test throws away is not looked at."""
+
+    gate = re.compile(rb"\[(?:\w+\.)*(?:Fact|Theory|Test|TestMethod|TestCase)\b")
+    query = """
+        (class_declaration) @class
+        (method_declaration) @function
+        [(string_literal) (verbatim_string_literal) (interpolated_string_expression)] @mask
+        [(character_literal) (comment)] @mask
+    """
+    oracle = re.compile(rb"\b\w*(?i:assert|should|verify|expect|throw|check|test|must)\w*\s*[.(<]|\bthrow\b")
+    oracle_mark = re.compile(r"Expected|Timeout|Throws")
+    skip_mark = re.compile(r"\bSkip\s*=|\bIgnore\b|\bExplicit\b|\bInconclusive\b")
+    blocks = frozenset({"block"})
+    suspect = re.compile(rb"\bAssert\.(?:True|IsTrue|False|IsFalse|Equal|AreEqual)\s*\(")
+    tautologies = (
+        re.compile(r"Assert\.(?:Is)?True\(\s*true\s*(?:,.*)?\);?", re.DOTALL),
+        re.compile(r"Assert\.(?:Is)?False\(\s*false\s*(?:,.*)?\);?", re.DOTALL),
+        re.compile(rf"Assert\.(?:Are)?Equal\(\s*{OPERAND}\s*,\s*{AGAIN}\s*\);?", re.DOTALL),
+    )
+
+    def marks_of(self, unit: Unit) -> str:
+        """Attributes, as written."""
+        return " ".join(unit.blob.source(child) for child in unit.node.named_children if child.type == "attribute_list")
+
+    def role_of(self, unit: Unit) -> str:
+        """Methods with a test attribute and a body are tests."""
+        if unit.kind == "class":
+            return "group"
+        marked = re.search(r"\[(?:\w+\.)*(?:Fact|Theory|Test|TestMethod|TestCase)\b", unit.marks) is not None
+        return "test" if marked and unit.body is not None else "helper"
+
+    def may_be_empty(self, unit: Unit) -> bool:
+        """A base class may act for the empty body."""
+        return any(child.type == "base_list" for owner in unit.owners for child in owner.node.named_children)
 
 
 LANGUAGE = Language(
@@ -63,4 +102,5 @@ LANGUAGE = Language(
         r"|[a-z0-9](?:Tests?|Specs?|TestFixture)\.cs$"
     ),
     method_owner=_accessor_owner,
+    tests=CSharpTests().read,
 )

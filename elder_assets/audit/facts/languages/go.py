@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import tree_sitter_go
 
 from elder_assets.audit.facts.grammars import Blob, Language, path_matches
+from elder_assets.audit.facts.test_conventions import AGAIN, OPERAND, TestConventions, Unit
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -25,6 +27,38 @@ def _receiver_type(blob: Blob, function: Node) -> str:
         inner = node.child_by_field_name("type")
         pending.extend(node.named_children if inner is None else [inner])
     return ""
+
+
+class GoTests(TestConventions):
+    """`go test`, testify and the like. What a test throws away is not looked at: TDD001 needs another query."""
+
+    gate = re.compile(rb"\bfunc Test")
+    query = """
+        (function_declaration) @function
+        [(interpreted_string_literal) (raw_string_literal) (rune_literal) (comment)] @mask
+    """
+    oracle = re.compile(
+        rb"\.(?:Error|Fatal|Fail|Skip|Log|Run)\w*\s*\(|\b\w*(?i:assert|require|expect|check|must|verify|test)\w*\s*[.(]"
+        rb"|\bpanic\s*\("
+    )
+    blocks = frozenset({"block", "statement_list"})
+    suspect = re.compile(rb"\b(?:assert|require)\.(?:True|Equal)\s*\(")
+    tautologies = (
+        re.compile(r"(?:assert|require)\.True\(\s*\w+\s*,\s*true\s*(?:,.*)?\)", re.DOTALL),
+        re.compile(rf"(?:assert|require)\.Equal\(\s*\w+\s*,\s*{OPERAND}\s*,\s*{AGAIN}\s*(?:,.*)?\)", re.DOTALL),
+    )
+
+    def role_of(self, unit: Unit) -> str:
+        """A function `TestX(t *testing.T)` is a test; `TestMain` is none."""
+        parameters = unit.node.child_by_field_name("parameters")
+        taken = "" if parameters is None else unit.blob.source(parameters)
+        return "test" if re.match(r"Test(?![a-z])", unit.name) and "testing.T" in taken else "helper"
+
+    def is_reached_marker(self, statement: Node, test: Unit) -> bool:
+        """A statement of the body stands in a list of statements, and that in the block."""
+        parent, body = statement.parent, self.body_of(test)
+        holder = parent.parent if parent is not None and parent.type == "statement_list" else parent
+        return holder is None or body is None or holder.id != body.id
 
 
 LANGUAGE = Language(
@@ -55,4 +89,5 @@ LANGUAGE = Language(
     imports="(import_spec path: (_) @module)",
     is_test_path=path_matches(r"_test\.go$"),
     method_owner=_receiver_type,
+    tests=GoTests().read,
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import tree_sitter_rust
 
 from elder_assets.audit.facts.grammars import Blob, Language, path_matches
+from elder_assets.audit.facts.test_conventions import AGAIN, OPERAND, TestConventions, Unit
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -19,6 +21,38 @@ def _impl_type(blob: Blob, function: Node) -> str:
         return ""
     owner = body.parent.child_by_field_name("type")
     return "" if owner is None else blob.source(owner).partition("<")[0].lstrip("&")
+
+
+class RustTests(TestConventions):
+    """`cargo test` in files below `tests/`. What a test throws away is not looked at."""
+
+    gate = re.compile(rb"#\[(?:\w+::)*test\b")
+    query = """
+        (function_item) @function
+        [(string_literal) (raw_string_literal) (char_literal) (line_comment) (block_comment)] @mask
+    """
+    oracle = re.compile(rb"\b\w*(?:assert|panic|unwrap|expect|check|should|must|verify|unreachable|test)\w*\s*[!.(]|\?")
+    oracle_mark = re.compile(r"should_panic|quickcheck|proptest|rstest|case")
+    skip_mark = re.compile(r"\bignore\b")
+    blocks = frozenset({"block"})
+    suspect = re.compile(rb"\bassert(?:_eq)?!\s*\(")
+    tautologies = (
+        re.compile(r"assert!\(\s*true\s*(?:,.*)?\);?", re.DOTALL),
+        re.compile(rf"assert_eq!\(\s*{OPERAND}\s*,\s*{AGAIN}\s*\);?", re.DOTALL),
+    )
+
+    def marks_of(self, unit: Unit) -> str:
+        """Outer attributes, as written."""
+        found = []
+        sibling = unit.node.prev_named_sibling
+        while sibling is not None and sibling.type in {"attribute_item", "line_comment"}:
+            found.append(unit.blob.source(sibling))
+            sibling = sibling.prev_named_sibling
+        return " ".join(found)
+
+    def role_of(self, unit: Unit) -> str:
+        """Functions with a test attribute are tests."""
+        return "test" if re.search(r"#\[(?:\w+::)*test\b", unit.marks) else "helper"
 
 
 LANGUAGE = Language(
@@ -59,4 +93,5 @@ LANGUAGE = Language(
     """,
     is_test_path=path_matches(r"(?:^|/)(?:tests|benches)/|(?:^|/)(?:tests?|[^/]+_tests?)\.rs$"),
     method_owner=_impl_type,
+    tests=RustTests().read,
 )
