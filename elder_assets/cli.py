@@ -171,11 +171,18 @@ def _render(verdict: Verdict, form: str, *, show_all: bool, is_file: bool) -> by
         now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return json_bytes(to_json(verdict, last_run=now))
     if form == "sarif":
-        from importlib.metadata import version
-
-        return json_bytes(to_sarif(verdict, version=version("elder")))
+        return json_bytes(to_sarif(verdict, version=_version()))
     style = _style(is_terminal=sys.stdout.isatty() and not is_file)
     return to_text(verdict, style, show_all=show_all).encode("utf-8", errors="replace")
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("elder")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return "source"
 
 
 def _style(*, is_terminal: bool) -> Style:

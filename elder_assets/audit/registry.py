@@ -61,6 +61,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """For file rules: the classes of files it looks at."""
     limits: dict[str, int]
     """Thresholds with their defaults, by name with unit; the ruler may change them."""
+    cwe: int
+    """Number of the weakness in the Common Weakness Enumeration that a finding is; 0 when it is not about security."""
     example_path: str
     """Path under which the docstring's cases are judged."""
 
@@ -95,6 +97,7 @@ def file_rule(
     version: int = 1,
     fix: Literal["safe", "suggested", "none"] = "none",
     birth_code: str | None = None,
+    cwe: int = 0,
     example_path: str = "shop/basket.py",
 ) -> Callable[[FileCheck], FileCheck]:
     """Declare a rule that judges one file at a time: `check(file: FileFacts, *, limit=default)`.
@@ -116,6 +119,7 @@ def file_rule(
         version=version,
         fix=fix,
         birth_code=birth_code or code,
+        cwe=cwe,
         example_path=example_path,
     )
 
@@ -132,6 +136,7 @@ def repository_rule(
     version: int = 1,
     fix: Literal["safe", "suggested", "none"] = "none",
     birth_code: str | None = None,
+    cwe: int = 0,
     example_path: str = "shop/basket.py",
 ) -> Callable[[FileCheck], FileCheck]:
     """Declare a rule that judges the repository as a whole: `check(facts: RepositoryFacts, *, limit=default)`."""
@@ -149,6 +154,7 @@ def repository_rule(
         version=version,
         fix=fix,
         birth_code=birth_code or code,
+        cwe=cwe,
         example_path=example_path,
     )
 

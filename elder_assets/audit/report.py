@@ -11,7 +11,7 @@ import msgspec
 
 from elder_assets.audit.engine import gate_findings
 from elder_assets.audit.model import Finding, MagicResult, Severity, Status, Tier, Verdict
-from elder_assets.audit.registry import Catalogue, catalogue
+from elder_assets.audit.registry import Catalogue, Rule, catalogue
 from elder_assets.audit.scoring import rounded
 
 SCHEMA_VERSION = 1
@@ -103,6 +103,8 @@ def json_bytes(document: dict[str, Any]) -> bytes:
 # --- SARIF 2.1.0 -----------------------------------------------------------------------------------------
 
 _LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "note"}
+_SECURITY_SEVERITIES = {"critical": "9.5", "high": "8.0", "medium": "5.5", "low": "2.0", "info": "0.5"}
+"""The middle of the CVSS 3.1 band of the same name, as code hosts show it; only for rules that name a weakness."""
 
 
 def to_sarif(verdict: Verdict, *, version: str) -> dict[str, Any]:
@@ -139,29 +141,38 @@ def _sarif_rule(rules: Catalogue, code: str) -> dict[str, Any]:
         "fullDescription": {"text": rule.documentation.get("Why", rule.summary)},
         "help": {"text": rule.remedy},
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
+        "properties": _sarif_properties(rule),
+    }
+
+
+def _sarif_properties(rule: Rule) -> dict[str, Any]:
+    if not rule.cwe:
+        return {"tags": [rule.magic]}
+    return {
+        "tags": [rule.magic, "security", f"external/cwe/cwe-{rule.cwe:03}"],
+        "security-severity": _SECURITY_SEVERITIES[rule.severity],
     }
 
 
 def _sarif_result(finding: Finding, index: int) -> dict[str, Any]:
-    result: dict[str, Any] = {
+    place: dict[str, Any] = {"artifactLocation": {"uri": _uri(finding.path)}}
+    if finding.line:
+        place["region"] = {"startLine": finding.line}
+    return {
         "ruleId": finding.rule,
         "ruleIndex": index,
         "level": _LEVELS[finding.severity],
         "message": {"text": finding.message},
         "partialFingerprints": {"elder/v1": finding.fingerprint},
+        "locations": [{"physicalLocation": place}],
     }
-    if finding.path:
-        place: dict[str, Any] = {"artifactLocation": {"uri": _uri(finding.path)}}
-        if finding.line:
-            place["region"] = {"startLine": finding.line}
-        result["locations"] = [{"physicalLocation": place}]
-    return result
 
 
 def _uri(path: str) -> str:
+    """A path as a relative address; the repository as a whole is its root folder, for hosts ask for a place."""
     from urllib.parse import quote
 
-    return quote(path, safe="/@!$&'()*+,;=~-._")
+    return quote(path, safe="/@!$&'()*+,;=~-._") or "."
 
 
 # --- text ------------------------------------------------------------------------------------------------

@@ -79,6 +79,7 @@ class _Start(msgspec.Struct, frozen=True):
     severity=Severity.CRITICAL,
     tier=Tier.GATE,
     unit="workflow",
+    cwe=94,
     reads=READS,
     evidence="C",
     fix="suggested",

@@ -53,6 +53,7 @@ _TOKEN_READERS = re.compile(
     severity=Severity.MEDIUM,
     tier=Tier.GATE,
     unit="workflow",
+    cwe=275,
     reads=READS,
     evidence="C",
     fix="safe",

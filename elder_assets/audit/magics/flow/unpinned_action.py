@@ -38,6 +38,7 @@ class _Use(msgspec.Struct, frozen=True):
     severity=Severity.MEDIUM,
     tier=Tier.GATE,
     unit="action or image of a file",
+    cwe=829,
     reads=READS,
     evidence="C",
     fix="safe",

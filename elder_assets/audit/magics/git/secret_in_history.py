@@ -18,6 +18,7 @@ _OPEN = (FileClass.PRODUCTION, FileClass.CONFIG)
     severity=Severity.CRITICAL,
     tier=Tier.GATE,
     unit="file",
+    cwe=798,
     reads=(secrets,),
     history_reads=(secrets,),
     evidence="H",

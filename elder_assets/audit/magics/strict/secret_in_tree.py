@@ -17,6 +17,7 @@ _OPEN = (FileClass.PRODUCTION, FileClass.CONFIG)
     severity=Severity.CRITICAL,
     tier=Tier.GATE,
     unit="file",
+    cwe=798,
     reads=(secrets,),
     file_classes=(*_OPEN, FileClass.TEST, FileClass.EXAMPLE, FileClass.DOCS),
     example_path="deploy/settings.py",
