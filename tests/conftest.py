@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -19,9 +22,19 @@ def _postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     for parent in (folder, *folder.parents):  # as root the server runs as another user, which must be able to pass
         if parent.stat().st_uid == 0 and parent != Path("/") and "pytest" in str(parent):
             parent.chmod(0o755)
-    server = pgserver.get_server(folder / "data", cleanup_mode="stop")
+    server = _started(pgserver, folder)
     yield server.get_uri()
     server.cleanup()
+
+
+def _started(pgserver: ModuleType, folder: Path) -> Any:
+    """The server; it gives itself ten seconds to start, which a loaded machine may exceed."""
+    for number in range(3):
+        try:
+            return pgserver.get_server(folder / f"data{number}", cleanup_mode="stop")
+        except (OSError, subprocess.SubprocessError) as error:
+            reason = error
+    pytest.fail(f"PostgreSQL did not start: {reason}")
 
 
 @pytest.fixture

@@ -1,15 +1,19 @@
 """Asset: everything that is measured about a repository. Its output is a reference; the facts stay in their cache."""
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
-from elder_assets.assets.session import Reference, facts_of
-from elder_assets.audit.errors import SourceError
-from elder_assets.checks.inside_run import COVERAGE, coverage_result
+from elder_assets.assets.session import Reference, common_metadata, facts_of, failing_partition
+from elder_assets.audit.dates import utc
+from elder_assets.audit.registry import catalogue
+from elder_assets.checks.inside_run import COVERAGE, checked, coverage_result
 from elder_assets.partitions import OWNERS, REPOSITORY, SOURCE_GROUP
 from resources.dagster_resources import ElderResource
+
+VERSIONS = ",".join(f"{e.name}.{e.version}" for e in (*catalogue().extractors(), *catalogue().history_extractors()))
 
 
 @dg.asset(
@@ -18,28 +22,26 @@ from resources.dagster_resources import ElderResource
     owners=OWNERS,
     dagster_type=dg.Any,  # a `MaterializeResult` annotation alone would promise an output without value
     kinds={"git", "sqlite"},
+    code_version=VERSIONS,
     description="What is measured about a repository: every blob once ever, and its history. Rules only read this.",
     check_specs=[dg.AssetCheckSpec(COVERAGE, asset="facts", blocking=True)],
 )
 def facts(
     context: dg.AssetExecutionContext, elder: ElderResource, repositories: dict[str, Any]
-) -> dg.MaterializeResult:
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Collect the facts that the rules read."""
     started = time.perf_counter()
-    try:
-        collected = facts_of(Reference(**repositories), elder)
-    except SourceError as error:
-        msg = f"cannot audit {context.partition_key}: {error}"
-        raise dg.Failure(msg, allow_retries=False) from error
-    coverage = collected.coverage
-    return dg.MaterializeResult(
+    reference = Reference(**repositories)
+    with failing_partition(context.partition_key):
+        collected = facts_of(reference, elder)
+    yield from checked("facts", coverage_result(collected.coverage))
+    yield dg.MaterializeResult(
         value=repositories,
         metadata={
-            "commit": repositories["commit"],
-            "eligible_files": coverage.eligible,
-            "analysed_files": coverage.analysed,
+            **common_metadata(collected, reference),
+            "as_of": dg.MetadataValue.timestamp(utc(collected.snapshot.as_of)),
+            "files": len(collected.files),
             "commits": len(collected.history.commits),
             "duration_s": round(time.perf_counter() - started, 3),
         },
-        check_results=[coverage_result(coverage)],
     )

@@ -1,19 +1,22 @@
 """Assets: the findings of each magic, one asset a magic of the registry."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 
-from elder_assets.assets.session import Reference, facts_of, ruler
+from elder_assets.assets.session import Reference, common_metadata, facts_of, failing_partition, identity_of, ruler
 from elder_assets.audit.engine import judge_magic
 from elder_assets.audit.frames import FINDINGS, OUTCOMES, magic_frames
-from elder_assets.audit.model import AuditKey
+from elder_assets.audit.model import Finding, MagicResult
 from elder_assets.audit.registry import Magic, catalogue
 from elder_assets.audit.scoring import rounded
-from elder_assets.checks.inside_run import FRAME_SCHEMA, schema_result
+from elder_assets.checks.inside_run import EVERY_RULE_ANSWERS, FRAME_SCHEMA, checked, rules_result, schema_result
 from elder_assets.partitions import FINDINGS_GROUP, OWNERS, REPOSITORY, findings_asset
 from resources.dagster_resources import ElderResource
+
+SHOWN_FINDINGS_MAX = 20
+"""Findings in the table of a materialisation; all of them are in the results store."""
 
 
 def findings_assets() -> Sequence[dg.AssetsDefinition]:
@@ -34,35 +37,58 @@ def _findings_asset(magic: Magic) -> dg.AssetsDefinition:
         kinds={"python", "pandas"},
         code_version=versions,
         description=f"{magic.title}: {magic.question} One row per finding, and one per rule that was asked.",
-        check_specs=[dg.AssetCheckSpec(FRAME_SCHEMA, asset=name, blocking=True)],
+        check_specs=[
+            dg.AssetCheckSpec(FRAME_SCHEMA, asset=name, blocking=True),
+            dg.AssetCheckSpec(EVERY_RULE_ANSWERS, asset=name),
+        ],
     )
-    def findings(elder: ElderResource, facts: dict[str, Any]) -> dg.MaterializeResult:
+    def findings(
+        context: dg.AssetExecutionContext, elder: ElderResource, facts: dict[str, Any]
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
         """Judge the facts by the rules of one magic."""
-        reference = Reference(**facts)
-        collected = facts_of(reference, elder)
+        reference = Reference(**facts | {"ruler": ruler().digest})
+        with failing_partition(context.partition_key):
+            collected = facts_of(reference, elder)
         result, found = judge_magic(collected, ruler(), magic.name)
-        key = AuditKey(
-            repository=reference.repository,
-            revision=reference.commit,
-            ruler=reference.ruler,
-            baseline=reference.baseline or "",
-            refs_digest=collected.snapshot.refs_digest,
-        )
-        identity = {"audit_key": key.digest, "repository": key.repository, "revision": key.revision}
-        findings_frame, outcomes_frame = magic_frames(identity, magic.name, found, result.outcomes)
-        return dg.MaterializeResult(
-            value={"reference": facts, FINDINGS.name: findings_frame, OUTCOMES.name: outcomes_frame},
-            metadata={
-                "commit": reference.commit,
-                "ruler": reference.ruler,
-                "score": rounded(result.score),
-                "status": str(result.status),
-                "reason": result.reason,
-                "findings": len(found),
-                "applicable_share": float(result.weight_share),
-                "duration_ms": round(result.duration_ms, 1),
-            },
-            check_results=[schema_result(name, (FINDINGS, findings_frame), (OUTCOMES, outcomes_frame))],
+        frames = magic_frames(identity_of(collected, reference), magic.name, found, result.outcomes)
+        output = {FINDINGS.name: frames[0], OUTCOMES.name: frames[1]}
+        yield rules_result(name, result)
+        yield from checked(name, schema_result(name, output))
+        yield dg.MaterializeResult(
+            value={"reference": reference.plain(), **output},
+            metadata={**common_metadata(collected, reference), **_said(result, found)},
         )
 
     return findings
+
+
+def _said(result: MagicResult, found: Sequence[Finding]) -> dict[str, Any]:
+    worst = sorted(found, key=lambda finding: (finding.tier.rank, finding.severity.rank, finding.sort_key))
+    return {
+        "status": str(result.status),
+        "score": rounded(result.score),
+        "reason": result.reason,
+        "applicable_share": float(result.weight_share),
+        "duration_s": round(result.duration_ms / 1000, 3),
+        "dagster/row_count": len(found),
+        "dagster/relation_identifier": FINDINGS.name,
+        "worst_findings": dg.MetadataValue.table([_shown(finding) for finding in worst[:SHOWN_FINDINGS_MAX]], _COLUMNS),
+    }
+
+
+_COLUMNS = dg.TableSchema(
+    columns=[dg.TableColumn(name) for name in ("rule", "severity", "tier", "place", "message", "remedy")]
+)
+
+
+def _shown(finding: Finding) -> dg.TableRecord:
+    return dg.TableRecord(
+        {
+            "rule": finding.rule,
+            "severity": str(finding.severity),
+            "tier": str(finding.tier),
+            "place": f"{finding.path}:{finding.line}",
+            "message": finding.message,
+            "remedy": finding.remedy,
+        }
+    )

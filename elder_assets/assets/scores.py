@@ -1,16 +1,19 @@
 """Asset: the verdict on a repository, put together from the eight magics and recorded in the results store."""
 
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
-from elder_assets.assets.session import Reference, facts_of, ruler
+from elder_assets.assets.session import Reference, common_metadata, facts_of, failing_partition, ruler
 from elder_assets.audit.engine import assemble
+from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.frames import FINDINGS, OUTCOMES, SCORES, findings_of, outcomes_of, verdict_frames
 from elder_assets.audit.model import Finding, MagicResult, Verdict
 from elder_assets.audit.registry import catalogue
 from elder_assets.audit.scoring import rounded, score_magic
-from elder_assets.checks.inside_run import CONSERVATION, FRAME_SCHEMA, conservation_result, schema_result
+from elder_assets.checks.inside_run import CONSERVATION, FRAME_SCHEMA, checked, conservation_result, schema_result
 from elder_assets.partitions import OWNERS, REPOSITORY, RESULTS_GROUP, findings_asset
 from resources.dagster_resources import ElderResource
 
@@ -32,32 +35,35 @@ INPUTS = {findings_asset(magic.name): dg.AssetIn() for magic in catalogue().magi
 )
 def scores(
     context: dg.AssetExecutionContext, elder: ElderResource, facts: dict[str, Any], **judged: dict[str, Any]
-) -> dg.MaterializeResult:
-    """Score the magics, record the verdict."""
-    verdict = _verdict(Reference(**facts), elder, judged)
-    frame = verdict_frames(verdict)[SCORES.name]
-    conservation = conservation_result(verdict, judged)
-    schema = schema_result("scores", (SCORES, frame))
-    if conservation.passed and schema.passed:  # rows that break a blocking check are never recorded
-        with elder.store() as store:
-            store.record(verdict, ruler().document(), context.run_id)
-    return dg.MaterializeResult(
-        value={"reference": facts, SCORES.name: frame},
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    """Score the magics and record the verdict; rows that break a blocking check are never recorded."""
+    started = time.perf_counter()
+    reference = Reference(**facts | {"ruler": ruler().digest})
+    with failing_partition(context.partition_key):
+        collected = facts_of(reference, elder)
+    verdict = _verdict(reference, collected, judged)
+    frames = verdict_frames(verdict)
+    yield from checked("scores", schema_result("scores", frames), conservation_result(verdict, judged))
+    with elder.store() as store:
+        snapshot = store.record(verdict, ruler().document(), context.run.run_id)
+    yield dg.MaterializeResult(
+        value={"reference": reference.plain(), SCORES.name: frames[SCORES.name]},
         metadata={
-            "commit": verdict.snapshot.commit,
-            "ruler": verdict.ruler,
-            "score": rounded(verdict.score),
+            **common_metadata(collected, reference),
             "status": str(verdict.status),
+            "score": rounded(verdict.score),
             "reason": verdict.reason,
             "findings": len(verdict.findings),
-            "coverage_share": float(verdict.coverage.share) if verdict.coverage.share is not None else None,
+            "snapshot": snapshot,
             "magics": dg.MetadataValue.md(_table(verdict)),
+            "duration_s": round(time.perf_counter() - started, 3),
+            "dagster/row_count": len(verdict.magics),
+            "dagster/relation_identifier": SCORES.name,
         },
-        check_results=[schema, conservation],
     )
 
 
-def _verdict(reference: Reference, elder: ElderResource, judged: dict[str, dict[str, Any]]) -> Verdict:
+def _verdict(reference: Reference, facts: RepositoryFacts, judged: dict[str, dict[str, Any]]) -> Verdict:
     results: list[MagicResult] = []
     findings: list[Finding] = []
     for magic in catalogue().magics:
@@ -69,7 +75,7 @@ def _verdict(reference: Reference, elder: ElderResource, judged: dict[str, dict[
         duration_ms = sum(outcome.duration_ms for outcome in outcomes)
         results.append(score_magic(magic.name, outcomes, found, ruler(), duration_ms=duration_ms))
         findings.extend(found)
-    return assemble(facts_of(reference, elder), ruler(), results, findings)
+    return assemble(facts, ruler(), results, findings)
 
 
 def _table(verdict: Verdict) -> str:

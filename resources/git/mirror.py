@@ -10,11 +10,27 @@ from pathlib import Path
 
 from elder_assets.audit.errors import CheckoutFailed, RepositoryNotFound
 from resources.git.address import PROTOCOLS
-from resources.git.commands import ENVIRONMENT, scrub
+from resources.git.commands import ENVIRONMENT, run, scrub
 
 FETCH_SECONDS_MAX = 1800
 REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 """A public mirror carries thousands of refs of strangers' change requests; they are never fetched (D8)."""
+
+
+def mirror_folder(key: str, mirrors: Path) -> Path:
+    """Where the mirror of a repository is, or will be."""
+    return mirrors / f"{key}.git"
+
+
+def mirror_with(commit: str, key: str, mirrors: Path) -> Path | None:
+    """The mirror as it is, when it holds a commit already; None when it must be brought up to date first."""
+    folder = mirror_folder(key, mirrors)
+    if not (folder / "HEAD").exists():
+        return None
+    found = run(
+        folder, "rev-parse", "--verify", "--quiet", "--end-of-options", commit + "^{commit}", allowed=(0, 1, 128)
+    )
+    return folder if found else None
 
 
 def update_mirror(address: str, key: str, mirrors: Path, *, protocols: tuple[str, ...] = PROTOCOLS) -> Path:
@@ -26,7 +42,7 @@ def update_mirror(address: str, key: str, mirrors: Path, *, protocols: tuple[str
     """
     import git  # its import costs 0.16 s of CPU, and a local audit needs none of it
 
-    folder = mirrors / f"{key}.git"
+    folder = mirror_folder(key, mirrors)
     folder.parent.mkdir(parents=True, exist_ok=True)
     environment = {**ENVIRONMENT, "GIT_ALLOW_PROTOCOL": ":".join(protocols)}
     with _locked(folder.with_suffix(".lock")):

@@ -68,6 +68,11 @@ class GitSource:
         shutil.copyfile(index, copy)
         return run(self._git_dir, "write-tree", environment={"GIT_INDEX_FILE": str(copy)}).decode().strip()
 
+    @property
+    def commit(self) -> str:
+        """The full id of the commit; '' for a staged audit of a repository without commits."""
+        return self._commit
+
     @functools.cache  # noqa: B019 - a source lives as long as one audit
     def snapshot(self) -> Snapshot:
         """See BlobSource."""

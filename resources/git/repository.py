@@ -17,7 +17,7 @@ import msgspec
 
 from elder_assets.audit.errors import RepositoryNotFound, SourceRefused
 from resources.git.address import check_address, is_address, key_of_address, key_of_folder
-from resources.git.mirror import update_mirror
+from resources.git.mirror import mirror_with, update_mirror
 from resources.git.work_tree import count_uncommitted
 from resources.settings import Settings
 
@@ -33,8 +33,14 @@ class OpenRepository(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def open_repository(target: str, settings: Settings, *, key: str = "") -> Iterator[OpenRepository]:
+def open_repository(target: str, settings: Settings, *, key: str = "", commit: str = "") -> Iterator[OpenRepository]:
     """Open a path or an address for reading.
+
+    Args:
+        target: the path or address.
+        settings: say where mirrors are kept.
+        key: what to call it; default: read off the address or the origin.
+        commit: what is to be read; a mirror that holds it is not fetched again.
 
     Raises:
         RepositoryNotFound: nothing is there, or it cannot be reached.
@@ -43,7 +49,8 @@ def open_repository(target: str, settings: Settings, *, key: str = "") -> Iterat
     if is_address(target):
         check_address(target)
         key = key or key_of_address(target)
-        yield OpenRepository(update_mirror(target, key, settings.mirrors), key)
+        mirror = mirror_with(commit, key, settings.mirrors) if commit else None
+        yield OpenRepository(mirror or update_mirror(target, key, settings.mirrors), key)
         return
     folder = Path(target).expanduser()
     if not folder.exists():

@@ -92,6 +92,9 @@ def test_a_verdict_becomes_four_valid_frames():
         "outcomes": 1,
         "scores": 1,
     }
+    assert [
+        problem for name, content in found.items() for problem in frames.problems(frames.SCHEMAS[name], content)
+    ] == []
     snapshot, score = found["snapshots"].iloc[0], found["scores"].iloc[0]
     assert (snapshot["score"], snapshot["score_exact"], snapshot["coverage_share"]) == (66.7, "200/3", 0.75)
     assert snapshot["as_of_utc"] == pd.Timestamp("2023-11-14T22:13:20Z")
@@ -103,6 +106,9 @@ def test_a_real_audit_becomes_valid_frames():
     source = MemorySource({"shop/basket.py": "def total(prices):\n    return sum(prices)\n"})
     audited = audit(source, MemoryFactStore(), default_ruler())
     found = frames.verdict_frames(audited)
+    assert [
+        problem for name, content in found.items() for problem in frames.problems(frames.SCHEMAS[name], content)
+    ] == []
     assert len(found["outcomes"]) == len(audited.outcomes)
     assert list(found["scores"]["magic"]) == [magic.magic for magic in audited.magics]
 
