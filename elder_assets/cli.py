@@ -265,8 +265,6 @@ def repo() -> None:
 @click.option("--key", default="", help="Its key, host/owner/name; default: read off the address or the origin.")
 def repo_add(target: str, key: str) -> None:
     """Register a repository; where the platform is installed, as a Dagster partition too."""
-    import importlib.util
-
     from resources.git.address import checked_key
     from resources.git.repository import register_target
     from resources.store import open_store
@@ -279,7 +277,7 @@ def repo_add(target: str, key: str) -> None:
         if known.get(key, url) != url:
             raise click.UsageError(f"{key} is registered already, for {known[key]}; name another with --key")
         store.add_repository(key, url)
-    if importlib.util.find_spec("dagster") is not None:
+    if _has_platform():
         from elder_assets.platform import add_partition
 
         add_partition(settings, key)
@@ -291,8 +289,9 @@ def repo_list() -> None:
     """List the registered repositories."""
     from resources.store import open_store
 
-    for known in open_store(_settings().store_url).repositories():
-        click.echo(f"{known.key}  {known.url}")
+    with open_store(_settings().store_url) as store:
+        for known in store.repositories():
+            click.echo(f"{known.key}  {known.url}")
 
 
 @repo.command("remove")
@@ -301,8 +300,20 @@ def repo_remove(key: str) -> None:
     """Take a repository off the list; its results are kept."""
     from resources.store import open_store
 
-    open_store(_settings().store_url).remove_repository(key)
+    settings = _settings()
+    with open_store(settings.store_url) as store:
+        store.remove_repository(key)
+    if _has_platform():
+        from elder_assets.platform import remove_partition
+
+        remove_partition(settings, key)
     click.echo(f"removed {key}; its results are kept")
+
+
+def _has_platform() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("dagster") is not None
 
 
 @elder.command()

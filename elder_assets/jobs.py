@@ -6,7 +6,7 @@ import dagster as dg
 
 from elder_assets.audit.registry import catalogue
 from elder_assets.checks.asset_checks import EXPECTATIONS
-from elder_assets.partitions import AUDIT_JOB, NIGHTLY, QUALITY_JOB, REPOSITORY, findings_asset
+from elder_assets.partitions import AUDIT_JOB, NIGHTLY, QUALITY_JOB, findings_asset, match_partitions
 from resources.dagster_resources import ElderResource
 
 CHECKED = [*(findings_asset(magic.name) for magic in catalogue().magics), "scores"]
@@ -15,7 +15,6 @@ audit_job = dg.define_asset_job(
     AUDIT_JOB,
     selection=dg.AssetSelection.all()
     - dg.AssetSelection.checks(*(dg.AssetCheckKey(dg.AssetKey(asset), EXPECTATIONS) for asset in CHECKED)),
-    partitions_def=REPOSITORY,
     description="Audit one repository: one run, one process.",
 )
 
@@ -36,8 +35,7 @@ def nightly_audit(
     if not keys:
         yield dg.SkipReason("no repository is registered; add one with: elder repo add <path or URL>")
         return
-    known = set(context.instance.get_dynamic_partitions(REPOSITORY.name or ""))
-    context.instance.add_dynamic_partitions(REPOSITORY.name or "", [key for key in keys if key not in known])
+    match_partitions(context.instance, keys)
     for key in keys:
         yield dg.RunRequest(run_key=f"{context.scheduled_execution_time.isoformat()}:{key}", partition_key=key)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
 import click
 import dagster as dg
 
-from elder_assets.partitions import AUDIT_JOB, QUALITY_JOB, REPOSITORY
+from elder_assets.partitions import AUDIT_JOB, QUALITY_JOB, REPOSITORY_PARTITIONS, match_partitions
 from resources.dagster_instance import write_instance
 from resources.git.repository import register_target
 from resources.settings import Settings
@@ -23,41 +25,82 @@ STOP_SECONDS = 10
 
 
 def start_platform(settings: Settings, target: str | None) -> int:
-    """Start everything and wait until it is stopped; 1 when the first audit failed or a part ended by itself."""
+    """Start everything and wait until it is stopped; 1 when a part ended by itself.
+
+    A first audit that fails does not keep the platform down: the reason is printed, and the UI shows the failed
+    partition.
+
+    Raises:
+        SourceError: no repository is at the target, or its address is unsafe.
+    """
     write_instance(settings)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)  # the variable by which Dagster's own processes find it
-    if target is not None and not first_audit(settings, target):
-        return 1
+    if target is not None:
+        first_audit(settings, target)
+    with open_store(settings.store_url) as store, dg.DagsterInstance.get() as instance:
+        match_partitions(instance, [repository.key for repository in store.repositories()])
     return _serve(settings)
 
 
 def add_partition(settings: Settings, key: str) -> None:
-    """Make a registered repository known to the Dagster instance of this machine."""
+    """Make a registered repository known to the Dagster instance: DAGSTER_HOME's, else that of this machine."""
+    with _instance(settings) as instance:
+        instance.add_dynamic_partitions(REPOSITORY_PARTITIONS, [key])
+
+
+def remove_partition(settings: Settings, key: str) -> None:
+    """Take a repository's partition away; what was materialised for it stays."""
+    with _instance(settings) as instance:
+        instance.delete_dynamic_partition(REPOSITORY_PARTITIONS, key)
+
+
+@contextlib.contextmanager
+def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     write_instance(settings)
     os.environ.setdefault("DAGSTER_HOME", str(settings.dagster_home))
     with dg.DagsterInstance.get() as instance:
-        instance.add_dynamic_partitions(REPOSITORY.name or "", [key])
+        yield instance
 
 
 def first_audit(settings: Settings, target: str) -> bool:
-    """Register a repository, audit it, and check the results with great-expectations."""
-    from elder_assets.definitions import defs
-
+    """Register a repository, audit it, and check the results with great-expectations; True when both succeeded."""
     key, url = register_target(target)
     with open_store(settings.store_url) as store:
         store.add_repository(key, url)
-    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
-        instance.add_dynamic_partitions(REPOSITORY.name or "", [key])
-        click.echo(f"auditing {key} ...")
-        audited = defs.resolve_job_def(AUDIT_JOB).execute_in_process(
-            instance=instance, partition_key=key, raise_on_error=False
-        )
+    click.echo(f"auditing {key} ...")
+    with _instance(settings) as instance:
+        instance.add_dynamic_partitions(REPOSITORY_PARTITIONS, [key])
+        audited = _run(instance, AUDIT_JOB, key)
         if not audited.success:
-            click.echo(f"the audit of {key} failed; the run's page in the UI says why", err=True)
+            click.echo(f"elder: {_why(audited)}", err=True)
             return False
-        click.echo("checking the results ...")
-        checked = defs.resolve_job_def(QUALITY_JOB).execute_in_process(instance=instance, raise_on_error=False)
-    return bool(checked.success)
+        said = audited.asset_materializations_for_node("scores")[0].metadata
+        click.echo(f"{said['status'].value}, score {said['score'].value}, {said['findings'].value} findings")
+        click.echo("checking the results with great-expectations ...")
+        checked = _run(instance, QUALITY_JOB)
+    failed = [check.asset_key.to_user_string() for check in checked.get_asset_check_evaluations() if not check.passed]
+    click.echo(f"rows that break their schema: {', '.join(failed)}" if failed else "every row keeps its schema")
+    return checked.success and not failed
+
+
+def _run(instance: dg.DagsterInstance, job: str, key: str | None = None) -> dg.ExecuteInProcessResult:
+    from elder_assets.definitions import defs
+
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    return defs.resolve_job_def(job).execute_in_process(
+        run_config=quiet, instance=instance, raise_on_error=False, partition_key=key
+    )
+
+
+def _why(result: dg.ExecuteInProcessResult) -> str:
+    """The first failure of a run in one line, as the asset put it."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data and data.user_failure_data.description:
+                return data.user_failure_data.description
+            return data.error.message.strip().splitlines()[0] if data.error else f"{event.step_key} failed"
+    return "the run failed; its page in the UI says why"
 
 
 def _serve(settings: Settings) -> int:
@@ -89,11 +132,17 @@ def _serve(settings: Settings) -> int:
 
 
 def _stop(children: list[subprocess.Popen[bytes]]) -> None:
-    """End the children and what they started; by force when they do not listen."""
-    for number, seconds in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5)):
-        for child in children:
-            if child.poll() is None:
-                os.killpg(child.pid, number)
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and any(child.poll() is None for child in children):
-            time.sleep(0.1)
+    """End the children and what they started (a child leads its own group); by force those that do not listen."""
+    _signal(children, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline and any(child.poll() is None for child in children):
+        time.sleep(0.1)
+    _signal(children, signal.SIGKILL)  # a code server may outlive the process that started it
+    for child in children:
+        child.wait()
+
+
+def _signal(children: list[subprocess.Popen[bytes]], number: signal.Signals) -> None:
+    for child in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, number)

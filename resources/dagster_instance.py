@@ -9,15 +9,23 @@ import yaml
 from resources.settings import Settings
 
 STORAGE_VARIABLE = "ELDER_DATABASE_URL"
+ONE_RUN_A_REPOSITORY = {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+"""Two runs of one repository would write one facts cache (decision D21)."""
 
 
 def instance_document(settings: Settings) -> dict[str, Any]:
     """The instance's configuration as a plain tree."""
     document: dict[str, Any] = {
         "telemetry": {"enabled": False},
-        "concurrency": {"runs": {"max_concurrent_runs": settings.max_concurrent_runs}},
+        "concurrency": {
+            "runs": {
+                "max_concurrent_runs": settings.max_concurrent_runs,
+                "tag_concurrency_limits": [ONE_RUN_A_REPOSITORY],
+            }
+        },
         "run_monitoring": {"enabled": True, "start_timeout_seconds": 300, "poll_interval_seconds": 30},
-        "run_retries": {"enabled": True, "max_retries": 2},
+        # A worker that died is retried; an audit that failed says why, and would fail again.
+        "run_retries": {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False},
     }
     if settings.database_url.startswith("postgresql"):
         document["storage"] = {"postgres": {"postgres_url": {"env": STORAGE_VARIABLE}}}

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from dagster_k8s import K8sRunLauncher
 from dagster_postgres import DagsterPostgresStorage
 
 from elder_assets.definitions import defs
-from resources.dagster_instance import instance_document
+from elder_assets.jobs import nightly_audit
+from elder_assets.partitions import match_partitions
+from resources.dagster_instance import instance_document, write_instance
+from resources.dagster_resources import ElderResource
 from resources.settings import load_settings
+from resources.store import open_store
 
 pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+NIGHT = dt.datetime(2026, 3, 3, 2, tzinfo=dt.UTC)
 SNAPSHOT = Path(__file__).parent / "__snapshots__" / "definitions.json"
 
 
@@ -73,3 +80,43 @@ def test_production_runs_are_kubernetes_jobs_and_state_lives_in_postgresql():
     assert launcher["class"] == K8sRunLauncher.__name__
     assert set(launcher["config"]) <= set(K8sRunLauncher.config_type())
     assert set(document["storage"]["postgres"]) <= set(DagsterPostgresStorage.config_type())
+
+
+def test_two_runs_of_one_repository_never_run_together_and_a_failed_audit_is_not_retried():
+    document = instance_document(load_settings({"ELDER_HOME": "/h", "ELDER_MAX_CONCURRENT_RUNS": "3"}))
+    runs = document["concurrency"]["runs"]
+    assert runs["max_concurrent_runs"] == 3
+    assert runs["tag_concurrency_limits"] == [
+        {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+    ]
+    assert document["run_retries"]["retry_on_asset_or_op_failure"] is False
+
+
+def test_dagster_takes_the_embedded_instance(home: Path, monkeypatch: pytest.MonkeyPatch):
+    settings = load_settings()
+    write_instance(settings)
+    monkeypatch.setenv("DAGSTER_HOME", str(settings.dagster_home))
+    with dg.DagsterInstance.get() as instance:
+        assert type(instance.run_storage).__name__ == "SqliteRunStorage"
+        assert instance.telemetry_enabled is False
+        assert instance.get_concurrency_config().run_queue_config.tag_concurrency_limits
+
+
+def test_partitions_follow_the_registered_repositories():
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("repository", ["local/gone", "local/stays"])
+        match_partitions(instance, ["local/stays", "local/new"])
+        assert set(instance.get_dynamic_partitions("repository")) == {"local/stays", "local/new"}
+
+
+def test_every_night_each_registered_repository_is_audited(home: Path):
+    with open_store(load_settings().store_url) as store:
+        store.add_repository("local/basket", "/basket")
+    (home / "dagster").mkdir()
+    with dg.DagsterInstance.local_temp(str(home / "dagster")) as instance:
+        context = dg.build_schedule_context(
+            instance=instance, scheduled_execution_time=NIGHT, resources={"elder": ElderResource()}
+        )
+        (request,) = nightly_audit(context)
+        assert instance.get_dynamic_partitions("repository") == ["local/basket"]
+    assert (request.partition_key, request.run_key) == ("local/basket", "2026-03-03T02:00:00+00:00:local/basket")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from elder_assets.audit.errors import RepositoryNotFound
-from resources.git.mirror import update_mirror
+from resources.git.mirror import mirror_with, update_mirror
 from resources.git.reader import GitSource
 
 
@@ -63,3 +63,13 @@ def test_an_address_without_a_repository_leaves_nothing_behind(tmp_path: Path):
 def test_a_protocol_that_is_not_allowed_is_refused_by_git_too(origin: Path, tmp_path: Path):
     with pytest.raises(RepositoryNotFound, match="not allowed"):
         update_mirror(f"file://{origin}", "example.org/shop/basket", tmp_path / "mirrors")
+
+
+def test_a_mirror_that_holds_the_commit_needs_no_fetch(origin: Path, tmp_path: Path):
+    mirrors, key = tmp_path / "mirrors", "example.org/shop/basket"
+    first = git(origin, "rev-parse", "HEAD")
+    assert mirror_with(first, key, mirrors) is None
+    folder = mirror(origin, tmp_path)
+    git(origin, "commit", "-q", "--allow-empty", "-m", "feat: more")
+    assert mirror_with(first, key, mirrors) == folder
+    assert mirror_with(git(origin, "rev-parse", "HEAD"), key, mirrors) is None

@@ -1,0 +1,118 @@
+"""`elder up` and the daemon, for real: the processes start, a queued run ends, and nothing stays behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from elder_assets.cli import elder
+from elder_assets.platform import first_audit
+from resources.settings import load_settings
+from resources.store import open_store
+
+pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+ROOT = Path(__file__).parent.parent.parent
+START_SECONDS_MAX = 180
+
+
+@pytest.fixture(autouse=True)
+def instance_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))  # and give back what the code under test sets
+    (home / "dagster").mkdir(parents=True)
+    return home / "dagster"
+
+
+def test_a_first_audit_says_what_came_out(repository: Path, capsys: pytest.CaptureFixture[str]):
+    assert first_audit(load_settings(), str(repository))
+    said = capsys.readouterr().out
+    assert "auditing local/basket ..." in said
+    assert "every row keeps its schema" in said
+    assert "DEBUG" not in said
+
+
+def test_a_first_audit_that_fails_says_why_in_one_line(
+    tmp_path: Path, git: Callable[..., str], capsys: pytest.CaptureFixture[str]
+):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    git(empty, "init", "-q")
+    assert not first_audit(load_settings(), str(empty))
+    assert capsys.readouterr().err.strip() == "elder: cannot audit local/empty: the repository has no commits yet"
+
+
+def test_a_registered_repository_is_a_partition_until_it_is_removed(repository: Path):
+    def invoke(*arguments: str) -> None:
+        assert CliRunner().invoke(elder, ["repo", *arguments], standalone_mode=False).exception is None
+
+    def partitions() -> list[str]:
+        with dg.DagsterInstance.get() as instance:
+            return list(instance.get_dynamic_partitions("repository"))
+
+    invoke("add", str(repository))
+    assert partitions() == ["local/basket"]
+    invoke("remove", "local/basket")
+    assert partitions() == []
+
+
+@pytest.mark.slow
+def test_up_runs_a_backfill_through_its_daemon_and_leaves_no_process(repository: Path, home: Path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "ELDER_DAGSTER_PORT": str(port), "PYTHONPATH": str(ROOT)}
+    assert CliRunner().invoke(elder, ["repo", "add", str(repository)], standalone_mode=False).exception is None
+    with (home / "up.log").open("wb") as log:
+        up = subprocess.Popen([sys.executable, "-m", "elder_assets", "up"], env=environment, stdout=log, stderr=log)
+    try:
+        wait_for(lambda: is_served(port), "the UI answers")
+        workspace = home / "dagster" / "workspace.yaml"
+        command = ["job", "backfill", "-w", workspace, "-j", "audit", "--partitions", "local/basket", "--noprompt"]
+        subprocess.run([sys.executable, "-m", "dagster", *command], env=environment, check=True, capture_output=True)
+        wait_for(has_snapshot, "the daemon ran the backfill")
+        started = descendants(up.pid)
+        assert len(started) >= 2
+    finally:
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(60) == 0
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), "every process ended")
+
+
+def is_served(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+def has_snapshot() -> bool:
+    with open_store(load_settings().store_url) as store:
+        return store.newest_snapshot_id() > 0
+
+
+def descendants(parent: int) -> set[int]:
+    """Processes that a process started, and those that they started."""
+    listing = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(pid): int(of) for pid, of in (line.split() for line in listing.splitlines())}
+    found: set[int] = set()
+    while more := {pid for pid, of in parents.items() if of in found | {parent}} - found:
+        found |= more
+    return found
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {START_SECONDS_MAX} s: {what}"
+        time.sleep(0.5)
