@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -66,26 +67,48 @@ def test_a_registered_repository_is_a_partition_until_it_is_removed(repository: 
 
 
 @pytest.mark.slow
-def test_up_runs_a_backfill_through_its_daemon_and_leaves_no_process(repository: Path, home: Path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def test_up_runs_a_backfill_of_two_repositories_through_its_daemon_and_leaves_no_process(repository: Path, home: Path):
+    cart = repository.with_name("cart")
+    shutil.copytree(repository, cart)
+    for folder in (repository, cart):
+        assert CliRunner().invoke(elder, ["repo", "add", str(folder)], standalone_mode=False).exception is None
+    port = free_port()
     environment = {**os.environ, "ELDER_DAGSTER_PORT": str(port), "PYTHONPATH": str(ROOT)}
-    assert CliRunner().invoke(elder, ["repo", "add", str(repository)], standalone_mode=False).exception is None
+    started: set[int] = set()
     with (home / "up.log").open("wb") as log:
         up = subprocess.Popen([sys.executable, "-m", "elder_assets", "up"], env=environment, stdout=log, stderr=log)
     try:
         wait_for(lambda: is_served(port), "the UI answers")
         workspace = home / "dagster" / "workspace.yaml"
-        command = ["job", "backfill", "-w", workspace, "-j", "audit", "--partitions", "local/basket", "--noprompt"]
+        command = ["job", "backfill", "-w", workspace, "-j", "audit", "--all", "y", "--noprompt"]
         subprocess.run([sys.executable, "-m", "dagster", *command], env=environment, check=True, capture_output=True)
-        wait_for(has_snapshot, "the daemon ran the backfill")
+        wait_for(lambda: scored() == {"local/basket", "local/cart"}, "the daemon ran the backfill")
+        wait_for(lambda: set(run_states()) == {(dg.DagsterRunStatus.SUCCESS, True)}, "both runs ended")
         started = descendants(up.pid)
-        assert len(started) >= 2
+        assert len(started) >= 2  # the UI and the daemon
     finally:
         up.send_signal(signal.SIGTERM)
-        assert up.wait(60) == 0
+        assert up.wait(60) == 0, (home / "up.log").read_text()[-2000:]
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started), "every process ended")
+    with open_store(load_settings().store_url) as store:
+        assert set(store.snapshots()["repository"]) == {"local/basket", "local/cart"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def scored() -> set[str]:
+    with dg.DagsterInstance.get() as instance:
+        return set(instance.get_materialized_partitions(dg.AssetKey("scores")))
+
+
+def run_states() -> list[tuple[dg.DagsterRunStatus, bool]]:
+    """Status of each run, and whether a backfill asked for it."""
+    with dg.DagsterInstance.get() as instance:
+        return [(run.status, "dagster/backfill" in run.tags) for run in instance.get_runs()]
 
 
 def is_served(port: int) -> bool:
@@ -94,11 +117,6 @@ def is_served(port: int) -> bool:
             return answer.status == 200
     except OSError:
         return False
-
-
-def has_snapshot() -> bool:
-    with open_store(load_settings().store_url) as store:
-        return store.newest_snapshot_id() > 0
 
 
 def descendants(parent: int) -> set[int]:
