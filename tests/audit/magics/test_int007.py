@@ -112,3 +112,133 @@ def test_container_scripts_only_where_the_tree_is_copied():
     )
     assert problems({"Dockerfile": "FROM x\nWORKDIR /app\nCOPY . .\nCMD python /opt/start.py\n"}) == []
     assert problems({"Dockerfile": "FROM x\nCOPY . .\nCMD bash start.sh\n", "bin/start.sh": ""}) == []
+
+
+SETUP = {"setup.py": "from setuptools import setup\nsetup()\n", "README.md": "# Shop\n", **APP}
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("include README.md\n", []),
+        ("include README\n", ["MANIFEST.in:1 there is no README"]),
+        ("# first\ninclude README.md \\\n    NOTICE  # both\n", ["MANIFEST.in:2 there is no NOTICE"]),
+        ("include *.vel\nglobal-exclude *.pyc\nexclude NOTICE\nprune gone\n", []),
+        ("include shop/*.txt\n", []),
+        ("include gone/*.txt\n", ["MANIFEST.in:1 there is no gone"]),
+        ("recursive-include shop *\nrecursive-include gone *\n", ["MANIFEST.in:2 there is no gone"]),
+        ("graft shop\ngraft gone/\n", ["MANIFEST.in:2 there is no gone"]),
+        ("include AUTHORS ChangeLog shop/_version.py shop/fast.c dist/x made.txt\n", []),
+        ("include ../LICENSE /etc/passwd $HOME/x\n", []),
+    ],
+)
+def test_a_source_list_names_files_that_are_there(lines: str, expected: list[str]):
+    assert problems({"MANIFEST.in": lines, ".gitignore": "made.txt\n", **SETUP}) == expected
+
+
+def test_a_source_list_may_name_what_a_script_makes():
+    assert (
+        problems({"MANIFEST.in": "include README.txt\n", **SETUP, "Makefile": "README.txt:\n\tpandoc README.md\n"})
+        == []
+    )
+    assert problems({"MANIFEST.in": "include NOTICE\n", "README.md": "# Shop\n"}) == []  # no Python package here
+
+
+def test_a_file_that_is_left_out_is_medium_and_one_that_stops_the_build_high():
+    files = {
+        "MANIFEST.in": "include NOTICE\n",
+        "pyproject.toml": '[project]\nname = "shop"\nreadme = "gone.md"\n',
+        **SETUP,
+    }
+    _, findings = run_rule("INT007", MemorySource(files))
+    assert [(f.path, f.line, f.severity.value) for f in findings] == [
+        ("MANIFEST.in", 1, "medium"),
+        ("pyproject.toml", 3, "high"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ('[project]\nname = "shop"\nreadme = "README.md"\n', []),
+        ('[project]\nreadme = {file = "docs/README.md", content-type = "text/markdown"}\n', ["docs/README.md"]),
+        ('[project]\nreadme = {text = "words"}\n', []),
+        ('[tool.poetry]\nreadme = ["README.md", "gone.md"]\n', ["gone.md"]),
+        ('[tool.poetry]\npackages = [{include = "shop"}, {include = "cart", from = "src"}]\n', ["src/cart"]),
+        (
+            '[tool.setuptools.package-data]\nshop = ["py.typed", "*.txt", "words/*.txt"]\n',
+            ["shop/py.typed", "shop/words"],
+        ),
+        ('[tool.setuptools.package-data]\n"*" = ["py.typed"]\nother = ["py.typed"]\n', []),
+        ('[tool.hatch.build.targets.wheel]\npackages = ["src/shop", "shop"]\n', ["src/shop"]),
+        ('[tool.hatch.build.targets.wheel.force-include]\n"gone.txt" = "shop/gone.txt"\n', ["gone.txt"]),
+    ],
+)
+def test_a_pyproject_names_files_that_are_there(table: str, expected: list[str]):
+    found = problems({"pyproject.toml": table, "README.md": "# Shop\n", **APP})
+    assert [item.partition("there is no ")[2] for item in found] == expected
+
+
+def test_a_setup_cfg_names_files_that_are_there():
+    cfg = "[metadata]\nlong_description = file: README.md, NEWS.md\n[options.package_data]\nshop =\n    words.txt\n    py.typed\n"
+    assert problems({"setup.cfg": cfg, "README.md": "# Shop\n", "shop/words.txt": "", **APP}) == [
+        "setup.cfg:2 there is no NEWS.md",
+        "setup.cfg:6 there is no shop/py.typed",
+    ]
+
+
+POM = """<?xml version="1.0"?>
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <!-- <module>old</module> -- and more -->
+  <modules>
+    <module>shop</module>
+    <module>gone</module>
+    <module>../beside</module>
+    <module>${name}</module>
+    <module>cart/pom-eight.xml</module>
+    <module>groovy</module>
+  </modules>
+  <profiles><profile><modules><module>rare</module></modules></profile></profiles>
+  <build><plugins><plugin><configuration><modules><module>com.shop.Page</module></modules></configuration></plugin></plugins></build>
+</project>
+"""
+
+
+def test_maven_modules():
+    files = {"pom.xml": POM, "shop/pom.xml": "<project/>", "groovy/pom.groovy": "", "cart/pom-eight.xml": "<project/>"}
+    assert problems(files) == ["pom.xml:6 there is no gone/pom.xml"]
+    assert problems({**files, "gone/notes.txt": ""}) == ["pom.xml:6 there is no gone/pom.xml"]
+    assert problems(files, submodules={"gone": "1" * 40}) == []
+    bomb = '<!DOCTYPE p [<!ENTITY a "aa">]>\n<project><modules><module>&a;</module></modules></project>'
+    assert problems({"pom.xml": bomb}) == []
+
+
+SAM = """Transform: AWS::Serverless-2016-10-31
+Resources:
+  Total:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: {}
+      Handler: app.total
+"""
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("src/", []),
+        (".", []),
+        ("source/", ["template.yaml:6 there is no source"]),
+        ("s3://bucket/code.zip", []),
+        ("target/shop.jar", []),
+        (".aws-sam/build/Total", []),
+        ("!Sub '${Folder}/src'", []),
+        ("{Bucket: b, Key: k}", []),
+    ],
+)
+def test_sam_functions(uri: str, expected: list[str]):
+    assert problems({"template.yaml": SAM.format(uri), "src/app.py": "def total(event, context): ...\n"}) == expected
+
+
+def test_a_template_of_plain_cloudformation_is_none_of_ours():
+    assert problems({"template.yaml": SAM.format("source/").replace("AWS::Serverless-2016-10-31", "Own::Macro")}) == []

@@ -11,6 +11,14 @@ from packaging.utils import canonicalize_name
 
 from elder_assets.audit.facts.documents import Node, document, text_lines
 from elder_assets.audit.facts.manifests import MANIFEST_CLASSES, matches_member, npm_workspace_patterns
+from elder_assets.audit.facts.package_contents import (
+    Listed,
+    maven_modules,
+    project_files,
+    sam_code,
+    setup_cfg_files,
+    source_list,
+)
 from elder_assets.audit.facts.python_names import module_names, setup_script
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.model import Checked, Found, Outcome, Severity, SourceFile, Tier
@@ -22,17 +30,20 @@ from elder_assets.audit.registry import repository_rule
     severity=Severity.HIGH,
     tier=Tier.GATE,
     unit="entry point",
-    reads=(document, text_lines, module_names, setup_script),
+    reads=(document, text_lines, module_names, setup_script, maven_modules),
 )
 def check(facts: RepositoryFacts) -> Iterator[Outcome]:
-    """Flag a declared entry point, package main or workspace member that is not there.
+    """Flag a declared entry point, package file or workspace member that is not there.
 
     Why: whoever installs or starts it gets an error instead of the promised program.
     Remedy: point the declaration at the file or function that exists, or remove it.
-    Source: PyPA entry points specification; npm package.json; Cargo, Go and npm workspaces; serverless.yml.
+    Source: PyPA entry points specification; setuptools, Controlling files in the distribution; npm package.json;
+        Cargo, Go, npm and Maven multi-module builds; serverless.yml and SAM templates.
     Limits: what a build makes is not looked at: JavaScript outside of sources where a build step exists, ignored
     files, extension modules, links and submodules. Modules of other distributions, `main` of private packages,
-    patterns with braces, values with variables and names that a module makes at run time are let pass.
+    modules of Maven profiles, patterns with braces, values with variables and names that a module makes at run time
+    are let pass. A file that packaging leaves out with a warning (MANIFEST.in, package data) is MEDIUM; of a pattern
+    only the folder must be there.
 
     Bad:
         path: pyproject.toml
@@ -68,9 +79,13 @@ def check(facts: RepositoryFacts) -> Iterator[Outcome]:
             yield Checked()
             if wrong := tree.python_problem(target.strip(), layout):
                 yield _finding(file, _Declared(literal.line, f"entry point {name.strip()}", target.strip(), wrong))
+    for file, found in facts.each(maven_modules, *MANIFEST_CLASSES):
+        for declared in _maven_members(file, found.modules, tree):
+            yield Checked()
+            if declared.wrong:
+                yield _finding(file, declared)
     for file, lines in facts.each(text_lines, *MANIFEST_CLASSES):
-        read = _go_members if file.name == "go.work" else _container_scripts if file.variant == "dockerfile" else None
-        for declared in read(file, lines.lines, tree) if read is not None else ():
+        for declared in _line_declarations(file, lines.lines, tree):
             yield Checked()
             if declared.wrong:
                 yield _finding(file, declared)
@@ -82,6 +97,7 @@ class _Declared(NamedTuple):
     target: str
     wrong: str
     """'' when it resolves."""
+    severity: Severity | None = None
 
 
 def _finding(file: SourceFile, declared: _Declared) -> Found:
@@ -89,6 +105,7 @@ def _finding(file: SourceFile, declared: _Declared) -> Found:
         path=file.path,
         line=declared.line,
         tokens=f"{declared.what} {declared.target}",
+        severity=declared.severity,
         message=f"{declared.what} is declared as {declared.target!r}, but {declared.wrong}",
     )
 
@@ -102,10 +119,23 @@ def _declarations(file: SourceFile, root: Node, tree: _Tree) -> Iterator[_Declar
         "Cargo.toml": _cargo_targets,
         "serverless.yml": _serverless_handlers,
         "serverless.yaml": _serverless_handlers,
+        "template.yaml": _sam_functions,
+        "template.yml": _sam_functions,
     }
     read = readers.get(file.name)
     if read is not None:
         yield from read(file, root, tree)
+
+
+def _line_declarations(file: SourceFile, lines: tuple[str, ...], tree: _Tree) -> Iterator[_Declared]:
+    if file.name == "go.work":
+        yield from _go_members(file, lines, tree)
+    elif file.variant == "dockerfile":
+        yield from _container_scripts(file, lines, tree)
+    elif file.name == "MANIFEST.in" and any(
+        posixpath.join(file.folder, name) in tree.facts.paths for name in ("setup.py", "setup.cfg", "pyproject.toml")
+    ):
+        yield from _package_files(file, source_list(lines), tree)
 
 
 # --- the tree ------------------------------------------------------------------------------------------------
@@ -166,7 +196,15 @@ class _Tree:
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder is tracked, or lies behind a link or in a submodule."""
-        return path in self.facts.paths or path in self.facts.folders or (path + "/").startswith(self._opaque)
+        return path in self.facts.paths or path in self.facts.folders or self.is_opaque(path)
+
+    def is_opaque(self, path: str) -> bool:
+        """Whether a path lies behind a link or in a submodule."""
+        return (path + "/").startswith(self._opaque)
+
+    def is_polyglot(self, folder: str) -> bool:
+        """Whether a Maven module is described in another language: pom.groovy, pom.kts, .polyglot.*."""
+        return any(re.match(r"pom\.\w+$|\.polyglot", name) for name in self._names.get(folder, ()))
 
     def has_stem(self, path: str) -> bool:
         """Whether a file is tracked that is called so but for its ending."""
@@ -199,6 +237,26 @@ class _Tree:
         return [folder for folder, names in self._names.items() if any(name.startswith(manifest) for name in names)]
 
     # --- Python ----------------------------------------------------------------------------------------------
+
+    def package_folders(self, package: str, folder: str) -> list[str]:
+        """Folders below a folder that are the package of this dotted name, under any source root; [] for patterns."""
+        inner = package.replace(".", "/")
+        prefix = folder + "/" if folder else ""
+        if not re.fullmatch(r"[\w/-]+", inner):
+            return []
+        return sorted(f for f in self.facts.folders if f.startswith(prefix) and f"/{f}".endswith("/" + inner))
+
+    def may_be_made(self, path: str, folder: str) -> bool:
+        """Whether something may write the file before it is packaged: it is ignored, built, or named by a script."""
+        name = posixpath.basename(path)
+        if self.is_ignored(path) or _MADE_BY_PACKAGING.search(path) or (folder and self.has_name(name)):
+            return True
+        return any(
+            name in line
+            for file, lines in self.facts.each(text_lines)
+            if file.name == "setup.py" or file.variant == "makefile"
+            for line in lines.lines
+        )
 
     def python_problem(self, target: str, layout: _Layout) -> str:
         """What is wrong with 'module.path:attribute [extra]'; '' when it resolves or cannot be judged."""
@@ -295,11 +353,13 @@ def _python_scripts(file: SourceFile, root: Node, tree: _Tree) -> Iterator[_Decl
     for script_name, node in scripts:
         if target := node.text().strip():
             yield _Declared(node.line, f"entry point {script_name}", target, tree.python_problem(target, layout))
+    yield from _package_files(file, project_files(root), tree)
 
 
 def _setup_cfg_scripts(file: SourceFile, root: Node, tree: _Tree) -> Iterator[_Declared]:
     has_mapping = bool(root.text("options", "package_dir"))
     layout = _Layout(file.folder, canonicalize_name(root.text("metadata", "name")), has_mapping, has_extensions=False)
+    yield from _package_files(file, setup_cfg_files(root), tree)
     for section in ("options.entry_points", "entry_points"):
         for _, node in _pairs(root, section):
             for offset, line in enumerate(node.text().split("\n")):
@@ -307,6 +367,35 @@ def _setup_cfg_scripts(file: SourceFile, root: Node, tree: _Tree) -> Iterator[_D
                 if equals and not name.strip().startswith("#"):
                     problem = tree.python_problem(target.strip(), layout)
                     yield _Declared(node.line + offset, f"entry point {name.strip()}", target.strip(), problem)
+
+
+_MADE_BY_PACKAGING = re.compile(
+    r"(?:^|/)(?:PKG-INFO|ChangeLog|AUTHORS|_?version(?:\.\w+)?|.*\.egg-info)$"
+    r"|\.(?:so|pyd|dll|dylib|exe|o|a|c|cpp|cc|mo|qm|pyi|js|css|map|html|gz|zip|jar|whl|bin|dat|db|pdf|chm|epub|1)$"
+    r"|(?:^|/)(?:build|dist|_build|static|node_modules|bin|lib|locale)(?:/|$)",
+    re.IGNORECASE,
+)
+"""Built, compiled or fetched while packaging, as a rule without a word about it in the tree."""
+
+
+def _package_files(file: SourceFile, listed: Iterator[Listed], tree: _Tree) -> Iterator[_Declared]:
+    """Files and folders that Python packaging is told to take, as far as they can be known."""
+    for item in listed:
+        plain = item.path.removeprefix("./")
+        path = re.split(r"[*?\[{]", plain, maxsplit=1)[0]
+        if path != plain:
+            path = path.rpartition("/")[0]
+        path = path.rstrip("/")
+        if not path or path.startswith(("/", "..", "~")) or "/../" in path or _COMPUTED.search(path) or "\\" in path:
+            continue
+        folders = tree.package_folders(item.package, file.folder) if item.package else [file.folder]
+        if not folders:
+            continue
+        candidates = [posixpath.normpath(posixpath.join(folder, path)) for folder in folders]
+        is_there = any(tree.exists(path) for path in candidates) or tree.may_be_made(candidates[0], file.folder)
+        severity = None if item.is_needed else Severity.MEDIUM
+        wrong = "" if is_there else f"there is no {candidates[0]}"
+        yield _Declared(item.line, item.what, item.path, wrong, severity)
 
 
 # --- npm ---------------------------------------------------------------------------------------------------------
@@ -404,6 +493,28 @@ def _cargo_targets(file: SourceFile, root: Node, tree: _Tree) -> Iterator[_Decla
     members = root.get("workspace", "members")
     for item in members.items if members is not None else []:
         yield from _member(item.text(), item.line, file.folder, "Cargo.toml", tree)
+
+
+def _maven_members(file: SourceFile, modules: tuple[Listed, ...], tree: _Tree) -> Iterator[_Declared]:
+    for item in modules:
+        path = posixpath.normpath(posixpath.join(file.folder, item.path))
+        if path.startswith("..") or _COMPUTED.search(item.path) or "\\" in item.path:
+            continue
+        pom = path if path.endswith(".xml") else f"{path}/pom.xml"
+        is_there = tree.exists(path if tree.is_opaque(path) else pom) or tree.is_polyglot(path)
+        yield _Declared(item.line, item.what, item.path, "" if is_there else f"there is no {pom}")
+
+
+def _sam_functions(file: SourceFile, root: Node, tree: _Tree) -> Iterator[_Declared]:
+    for item in sam_code(root):
+        path = posixpath.normpath(posixpath.join(file.folder, item.path))
+        is_built = re.search(
+            r"\.(?:zip|jar|war)$|(?:^|/)(?:build|dist|target|out|bin|publish|\.[\w-]+)(?:/|$)", item.path
+        )
+        if ":" in item.path or path.startswith(("..", "/")) or _COMPUTED.search(item.path) or is_built:
+            continue
+        is_there = path == "." or tree.exists(path) or tree.is_ignored(path) or tree.has_build_step(file.folder)
+        yield _Declared(item.line, item.what, item.path, "" if is_there else f"there is no {path}")
 
 
 _GO_USE = re.compile(r"^(?:use\s+)?(\.[\w./-]*)\s*(?://.*)?$")
