@@ -115,7 +115,7 @@ def audit(  # noqa: PLR0917 - one parameter an option
 def _audit(
     target: str, ref: str, *, staged: bool, baseline: str | None, magics: tuple[str, ...], ruler: Ruler, quiet: bool
 ) -> Verdict:
-    from elder_assets.audit.engine import collect, judge
+    from elder_assets.audit.engine import audit as run_audit
     from resources.facts_cache import open_facts
     from resources.git.reader import GitSource
     from resources.git.repository import open_repository
@@ -124,21 +124,22 @@ def _audit(
     settings = load_settings()
     if staged and ref != "HEAD":
         raise click.UsageError("--staged audits the index; it goes with no --ref")
-    with open_repository(target, settings) as repository:
+    with open_repository(target, settings) as repository, open_facts(settings, repository.key) as facts:
         if staged and repository.index is None:
             raise click.UsageError(f"--staged: {target} has no index; it is for local work trees")
         source = GitSource(
             repository.git_dir,
             repository.key,
             ref,
+            store=facts,
             notes=() if staged else repository.notes,
             staged_index=repository.index if staged else None,
         )
-        with open_facts(settings, repository.key) as facts:
+        with source:
             progress = _progress(quiet=quiet)
-            collected = collect(source, facts, baseline, progress=progress)
+            verdict = run_audit(source, facts, ruler, baseline, magics=magics, progress=progress)
             progress("", 0, 0)
-            return judge(collected, ruler, magics=magics)
+            return verdict
 
 
 def _progress(*, quiet: bool) -> Callable[[str, int, int], None]:

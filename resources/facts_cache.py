@@ -1,4 +1,4 @@
-"""The facts cache: SQLite in WAL mode, one file a repository, binary keys (decisions D1, D21).
+"""The facts cache: SQLite in WAL mode, one file a repository, one row a blob (decisions D1, D21).
 
 A cache and nothing else: deleting it changes no result. Every row carries a digest of its key and payload; a row that
 does not fit its digest is taken for absent, so a damaged file costs time, never truth.
@@ -9,21 +9,32 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
 
 from elder_assets.audit.errors import StoreError
-from elder_assets.audit.facts.extraction import FactKey
+from elder_assets.audit.facts.extraction import BlobKey, Payloads
 from resources.settings import Settings
 
+T = TypeVar("T")
+SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (
-    key BLOB NOT NULL PRIMARY KEY, digest BLOB NOT NULL, payload BLOB NOT NULL
-) WITHOUT ROWID
+    oid BLOB NOT NULL, variant TEXT NOT NULL, digest BLOB NOT NULL, payload BLOB NOT NULL, PRIMARY KEY (oid, variant)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS record (
+    kind TEXT NOT NULL, key BLOB NOT NULL, digest BLOB NOT NULL, payload BLOB NOT NULL, PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
 """
-KEYS_A_QUERY = 500
-"""SQLite's oldest limit on variables is 999."""
+KEYS_A_QUERY = 400
+"""SQLite's oldest limit on variables is 999; a blob's key takes two."""
 BUSY_SECONDS = 60
+
+_DECODER = msgspec.msgpack.Decoder(dict[str, bytes])
+_ENCODER = msgspec.msgpack.Encoder()
 
 
 class SqliteFactStore:
@@ -36,68 +47,120 @@ class SqliteFactStore:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            return _connect(self._path)
-        except sqlite3.DatabaseError:
-            # Not a database any more: facts can be made again, so the file is started anew.
-            for suffix in ("", "-wal", "-shm"):
-                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-        try:
-            return _connect(self._path)
+            try:
+                return _connect(self._path)
+            except sqlite3.OperationalError:
+                raise  # locked, or no such folder: nothing is wrong with the file
+            except sqlite3.DatabaseError:
+                # Not a database any more, or of another schema: facts can be made again, so the file is started anew.
+                _remove(self._path)
+                return _connect(self._path)
         except sqlite3.DatabaseError as error:
             msg = f"the facts cache {self._path} cannot be opened: {error}"
             raise StoreError(msg) from error
 
-    def get(self, keys: Sequence[FactKey]) -> dict[FactKey, bytes]:
+    def get(self, keys: Iterable[BlobKey]) -> dict[BlobKey, Payloads]:
         """See FactStore."""
-        by_row = {row_key(key): key for key in keys}
-        rows = list(by_row)
-        found: dict[FactKey, bytes] = {}
-        for start in range(0, len(rows), KEYS_A_QUERY):
-            part = rows[start : start + KEYS_A_QUERY]
-            query = f"SELECT key, digest, payload FROM fact WHERE key IN ({','.join('?' * len(part))})"  # noqa: S608 - only marks
-            try:
-                answer = self._connection.execute(query, part).fetchall()
-            except sqlite3.DatabaseError:
-                continue  # a damaged page: what it held is made again
-            for row, digest, payload in answer:
-                if digest == row_digest(row, payload):
-                    found[by_row[row]] = payload
+        found: dict[BlobKey, Payloads] = {}
+        for part in _parts(keys):
+            query = "SELECT oid, variant, digest, payload FROM fact WHERE (oid, variant) IN (VALUES " + ",".join(  # noqa: S608 - only marks
+                ["(?,?)"] * len(part)
+            )
+            values = [value for key in part for value in key]
+            for oid, variant, digest, payload in self._read(query + ")", values):
+                if digest == _digest(oid, variant, payload):
+                    found[BlobKey(oid, variant)] = _DECODER.decode(payload)
         return found
 
-    def put(self, rows: Sequence[tuple[FactKey, bytes]]) -> None:
+    def put(self, rows: Mapping[BlobKey, Payloads]) -> None:
         """See FactStore; a damaged row is replaced."""
         if not rows:
             return
-        prepared = [(key := row_key(fact), row_digest(key, payload), payload) for fact, payload in rows]
+        known = self.get(rows)
+        prepared = []
+        for key in sorted(rows):
+            payload = _ENCODER.encode({**known.get(key, {}), **rows[key]})
+            prepared.append((*key, _digest(*key, payload), payload))
+        self._write("INSERT OR REPLACE INTO fact VALUES (?, ?, ?, ?)", prepared)
+
+    def records(self, kind: str, keys: Iterable[bytes] | None = None) -> dict[bytes, bytes]:
+        """See FactStore."""
+        query = "SELECT key, digest, payload FROM record WHERE kind = ?"
+        rows: list[tuple[bytes, bytes, bytes]] = []
+        if keys is None:
+            rows = self._read(query, [kind])
+        else:
+            for part in _parts(keys):
+                rows += self._read(f"{query} AND key IN ({','.join('?' * len(part))})", [kind, *part])
+        return {key: payload for key, digest, payload in rows if digest == _digest(key, kind, payload)}
+
+    def keep(self, kind: str, records: Mapping[bytes, bytes], *, only: bool = False) -> None:
+        """See FactStore."""
+        prepared = [(kind, key, _digest(key, kind, records[key]), records[key]) for key in sorted(records)]
+        before = [("DELETE FROM record WHERE kind = ?", (kind,))] if only else []
+        self._write("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)", prepared, before=before)
+
+    def _read(self, query: str, values: Sequence[bytes | str]) -> list[Any]:
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.DatabaseError:
+            return []  # a damaged page: what it held is made again
+
+    def _write(
+        self,
+        statement: str,
+        rows: Sequence[tuple[bytes | str, ...]],
+        *,
+        before: Iterable[tuple[str, tuple[str, ...]]] = (),
+    ) -> None:
         try:
             with self._connection:
-                self._connection.executemany("INSERT OR REPLACE INTO fact VALUES (?, ?, ?)", prepared)
+                for first in before:
+                    self._connection.execute(*first)
+                self._connection.executemany(statement, rows)
         except sqlite3.OperationalError as error:
             msg = f"the facts cache {self._path} cannot be written: {error}"
             raise StoreError(msg) from error
+        except sqlite3.DatabaseError:
+            # A page that cannot be read cannot be changed either: the file is started anew.
+            self._connection.close()
+            _remove(self._path)
+            self._connection = self._open()
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
 
-def row_key(key: FactKey) -> bytes:
-    """16 bytes that stand for a fact's key."""
-    hashed = hashlib.blake2b(key.oid, digest_size=16)
-    hashed.update(f"\0{key.variant}\0{key.extractor}\0{key.version}".encode())
+def _parts(keys: Iterable[T]) -> Iterator[list[T]]:
+    wanted = list(keys)
+    for start in range(0, len(wanted), KEYS_A_QUERY):
+        yield wanted[start : start + KEYS_A_QUERY]
+
+
+def _digest(key: bytes, name: str, payload: bytes) -> bytes:
+    """8 bytes that a row's key and payload must fit."""
+    hashed = hashlib.blake2b(key, digest_size=8, person=name.encode()[:16])
+    hashed.update(payload)
     return hashed.digest()
 
 
-def row_digest(key: bytes, payload: bytes) -> bytes:
-    """8 bytes that a row's key and payload must fit."""
-    return hashlib.blake2b(payload, digest_size=8, key=key).digest()
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute(SCHEMA)
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version not in {0, SCHEMA_VERSION}:
+        connection.close()
+        msg = f"schema {version}"
+        raise sqlite3.DatabaseError(msg)
+    if version == 0:
+        connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     return connection
 
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from elder_assets.audit.facts.commit_log import DAY_SECONDS, Commit, FileChange, History
+import msgspec
+
+from elder_assets.audit.facts.commit_log import DAY_SECONDS, Commit, CommitGraph, FileChange
 from elder_assets.audit.testing import AS_OF, MemorySource
+
+
+class Made(msgspec.Struct, frozen=True):
+    """A commit and what it did."""
+
+    commit: Commit
+    changes: tuple[FileChange, ...]
 
 
 def change(path: str, added: int = 1, deleted: int = 0, status: str = "M") -> FileChange:
@@ -20,18 +29,21 @@ def commit(
     subject: str = "",
     parents: Iterable[int] | None = None,
     paths: Iterable[str | FileChange] = (),
-) -> Commit:
+) -> Made:
     """Commit `number`; its parent is the one before it unless others are named."""
     time = AS_OF - int(days_ago * DAY_SECONDS)
     given = [number - 1] if parents is None and number > 1 else list(parents or ())
-    return Commit(
+    made = Commit(
         f"{number:040x}", tuple(f"{parent:040x}" for parent in given), author.title(), f"{author}@example.org", time,
         author.title(), f"{author}@example.org", time, subject or f"feat: step {chr(96 + number % 26 + 1)} of many words",
-        "", tuple(path if isinstance(path, FileChange) else change(path) for path in paths),
     )  # fmt: skip
+    return Made(made, tuple(path if isinstance(path, FileChange) else change(path) for path in paths))
 
 
-def source(commits: Iterable[Commit], files: Mapping[str, str] | None = None, **options) -> MemorySource:
+def source(commits: Iterable[Made], files: Mapping[str, str] | None = None, **options) -> MemorySource:
     """A source whose history is these commits, given oldest first."""
-    newest_first = tuple(reversed(list(commits)))
-    return MemorySource(files or {"shop/basket.py": "x = 1\n"}, history=History(newest_first), **options)
+    made = list(commits)
+    graph = CommitGraph((one.commit for one in made), made[-1].commit.id) if made else CommitGraph((), "")
+    changes = {one.commit.id: one.changes for one in made if one.changes}
+    history = graph.view(len(graph.line) - 1, changes)
+    return MemorySource(files or {"shop/basket.py": "x = 1\n"}, history=history, **options)

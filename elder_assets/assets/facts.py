@@ -13,7 +13,7 @@ from elder_assets.checks.inside_run import COVERAGE, checked, coverage_result
 from elder_assets.partitions import OWNERS, REPOSITORY, SOURCE_GROUP
 from resources.dagster_resources import ElderResource
 
-VERSIONS = ",".join(f"{e.name}.{e.version}" for e in (*catalogue().extractors(), *catalogue().history_extractors()))
+VERSIONS = ",".join(f"{e.name}.{e.version}" for e in catalogue().extractors())
 
 
 @dg.asset(

@@ -7,9 +7,10 @@ from typing import Any
 import dagster as dg
 
 from elder_assets.assets.session import Reference, common_metadata, facts_of, failing_partition, ruler
-from elder_assets.audit.engine import assemble
+from elder_assets.audit.engine import describe
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.frames import FINDINGS, OUTCOMES, SCORES, findings_of, outcomes_of, verdict_frames
+from elder_assets.audit.judgement import assemble
 from elder_assets.audit.model import Finding, MagicResult, Verdict
 from elder_assets.audit.registry import catalogue
 from elder_assets.audit.scoring import rounded, score_magic
@@ -75,7 +76,7 @@ def _verdict(reference: Reference, facts: RepositoryFacts, judged: dict[str, dic
         duration_ms = sum(outcome.duration_ms for outcome in outcomes)
         results.append(score_magic(magic.name, outcomes, found, ruler(), duration_ms=duration_ms))
         findings.extend(found)
-    return assemble(facts, ruler(), results, findings)
+    return assemble(describe(facts), ruler(), results, findings)
 
 
 def _table(verdict: Verdict) -> str:

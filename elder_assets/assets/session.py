@@ -65,8 +65,11 @@ def refer(elder: ElderResource, key: str) -> tuple[Reference, str]:
         if known.removed_at is not None:
             msg = f"it was removed on {known.removed_at:%Y-%m-%d}"
             raise SourceError(msg)
-        with open_repository(known.url, elder.settings(), key=known.key) as opened:
-            commit = GitSource(opened.git_dir, known.key).commit
+        with (
+            open_repository(known.url, elder.settings(), key=known.key) as opened,
+            GitSource(opened.git_dir, known.key) as source,
+        ):
+            commit = source.commit
         baseline = store.last_audited_commit(known.key, other_than=commit)
     return Reference(repository=known.key, commit=commit, baseline=baseline, ruler=ruler().digest), known.url
 
@@ -80,8 +83,8 @@ def facts_of(reference: Reference, elder: ElderResource) -> RepositoryFacts:
     with (
         open_repository(url, settings, key=reference.repository, commit=reference.commit) as opened,
         open_facts(settings, reference.repository) as facts,
+        GitSource(opened.git_dir, reference.repository, reference.commit, store=facts, notes=opened.notes) as source,
     ):
-        source = GitSource(opened.git_dir, reference.repository, reference.commit, notes=opened.notes)
         return collect(source, facts, reference.baseline)
 
 

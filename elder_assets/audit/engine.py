@@ -6,20 +6,24 @@ Holds the one error boundary around a rule: whatever a rule raises becomes an ER
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import msgspec
 
 from elder_assets.audit.errors import ConfigurationError, ElderError, UnknownRevision
 from elder_assets.audit.facts.extraction import FactStore
+from elder_assets.audit.facts.history_secrets import HistorySecrets, collect_history_secrets
 from elder_assets.audit.facts.repository_facts import (
     BaselineFacts,
     FileFacts,
     Progress,
     RepositoryFacts,
-    collect_history_blobs,
-    collect_tree,
+    TreeCollector,
     no_progress,
 )
+from elder_assets.audit.facts.secrets import secrets
 from elder_assets.audit.identity import fingerprints
+from elder_assets.audit.judgement import Answer, Judged, Judgement, judged_key, limits_of, magic_result, verdict_of
 from elder_assets.audit.model import (
     Checked,
     FileClass,
@@ -29,16 +33,19 @@ from elder_assets.audit.model import (
     NotApplicable,
     NotAvailable,
     Outcome,
-    RuleOutcome,
     Severity,
     Status,
     Tier,
     Verdict,
 )
 from elder_assets.audit.registry import Catalogue, Rule, catalogue
-from elder_assets.audit.ruler import RuleMeasure, Ruler
-from elder_assets.audit.scoring import score_magic, score_overall
+from elder_assets.audit.ruler import Ruler
 from elder_assets.audit.source import BlobSource
+
+Limits = Mapping[str, Mapping[str, int]]
+"""Rule code to its limits by name."""
+JUDGED = "judged"
+"""Kind of record that holds judgements, by `judged_key`."""
 
 
 def audit(
@@ -48,6 +55,7 @@ def audit(
     baseline: str | None = None,
     *,
     rules: Catalogue | None = None,
+    magics: Collection[str] | None = None,
     progress: Progress = no_progress,
 ) -> Verdict:
     """Audit one repository at one commit.
@@ -58,13 +66,30 @@ def audit(
         ruler: what judges.
         baseline: commit of the audit to compare with; rules that compare say "not available" without one.
         rules: the catalogue, for tests; default all rules.
+        magics: only these; default all.
         progress: called while facts are collected.
 
     Raises:
         SourceError: the repository cannot be read.
+        ConfigurationError: a named magic does not exist.
     """
     facts = collect(source, store, baseline, rules=rules, progress=progress)
-    return judge(facts, ruler, rules=rules)
+    judged = judge(facts, limits_of(ruler), rules=rules, magics=magics)
+    if (
+        rules is None
+        and not magics
+        and facts.is_certain
+        and not any(j.status is Status.ERROR for j in judged.judgements)
+    ):
+        keep_judged(store, judged, ruler)
+    return verdict_of(judged, ruler)
+
+
+def keep_judged(store: FactStore, judged: Judged, ruler: Ruler) -> None:
+    """Keep what the rules said about a commit: the next audit of it asks nobody."""
+    if judged.snapshot.commit is not None:
+        key = judged_key(judged.snapshot.commit, judged.baseline, limits_of(ruler))
+        store.keep(JUDGED, {key: msgspec.msgpack.encode(judged)})
 
 
 def collect(
@@ -77,36 +102,48 @@ def collect(
 ) -> RepositoryFacts:
     """All facts that the rules read about one snapshot; see `audit`."""
     rules = rules or catalogue()
-    tree = collect_tree(source, store, rules.extractors(), progress=progress)
+    collector = TreeCollector(source, store, rules.extractors(), progress)
+    tree = collector.collect()
     history = source.history()
-    history_facts = {}
-    if not history.unavailable:
-        history_facts = collect_history_blobs(source, store, rules.history_extractors(), progress=progress)
+    held = HistorySecrets()
+    if reads_history_blobs(rules):
+        progress("history", 0, 1)
+        held, _ = collect_history_secrets(source, store, history)
+    earlier = _collect_baseline(source, collector, baseline)
+    is_whole = not history.unavailable and (earlier is None or earlier.tree is not None)
     return RepositoryFacts(
         source.snapshot(),
         tree,
         history,
-        history_facts=history_facts,
-        baseline=_collect_baseline(source, store, baseline, rules),
+        history_secrets=held,
+        baseline=earlier,
+        is_certain=collector.is_certain and is_whole,
     )
 
 
-def _collect_baseline(
-    source: BlobSource, store: FactStore, baseline: str | None, rules: Catalogue
-) -> BaselineFacts | None:
+def reads_history_blobs(rules: Catalogue) -> bool:
+    """Whether a rule asks for the secrets that the history held."""
+    return any("H" in rule.evidence and secrets in rule.reads for rule in rules.rules)
+
+
+def _collect_baseline(source: BlobSource, collector: TreeCollector, baseline: str | None) -> BaselineFacts | None:
     if baseline is None:
         return None
     try:
-        tree = collect_tree(source, store, rules.extractors(), commit=baseline)
+        tree = collector.collect(baseline)
     except UnknownRevision:
         tree = None
     return BaselineFacts(commit=baseline, is_ancestor=source.is_ancestor(baseline), tree=tree)
 
 
 def judge(
-    facts: RepositoryFacts, ruler: Ruler, *, rules: Catalogue | None = None, magics: Collection[str] | None = None
-) -> Verdict:
-    """Apply the rules (of all magics, or of those named) to facts; never reads git or a file.
+    facts: RepositoryFacts,
+    limits: Limits,
+    *,
+    rules: Catalogue | None = None,
+    magics: Collection[str] | None = None,
+) -> Judged:
+    """Ask the rules (of all magics, or of those named) about facts; never reads git or a file.
 
     Raises:
         ConfigurationError: a named magic does not exist.
@@ -116,96 +153,81 @@ def judge(
     for name in magics or ():
         if name not in known:
             raise ConfigurationError("magic", name, known)
-    results: list[MagicResult] = []
-    findings: list[Finding] = []
-    for magic in rules.magics:
-        if magics and magic.name not in magics:
-            continue
-        result, found = judge_magic(facts, ruler, magic.name, rules=rules)
-        results.append(result)
-        findings.extend(found)
-    return assemble(facts, ruler, results, findings)
+    asked = tuple(name for name in known if not magics or name in magics)
+    judgements = [_judge_rule(rule, facts, limits[rule.code]) for name in asked for rule in rules.of(name)]
+    return msgspec.structs.replace(describe(facts), magics=asked, judgements=tuple(judgements))
+
+
+def describe(facts: RepositoryFacts) -> Judged:
+    """What is judged, before a rule was asked."""
+    return Judged(
+        snapshot=facts.snapshot,
+        baseline=facts.baseline.commit if facts.baseline else None,
+        coverage=facts.coverage,
+        has_code=any(file.file_class in {FileClass.PRODUCTION, FileClass.TEST} for file in facts.files),
+        magics=(),
+        judgements=(),
+    )
 
 
 def judge_magic(
     facts: RepositoryFacts, ruler: Ruler, magic: str, *, rules: Catalogue | None = None
 ) -> tuple[MagicResult, list[Finding]]:
     """Apply the rules of one magic to facts; shadow findings are among those returned."""
-    rules = rules or catalogue()
-    started = time.perf_counter()
-    outcomes: list[RuleOutcome] = []
-    findings: list[Finding] = []
-    for rule in rules.of(magic):
-        outcome, found = _judge_rule(rule, facts, ruler.rules[rule.code])
-        outcomes.append(outcome)
-        findings.extend(found)
-    duration_ms = (time.perf_counter() - started) * 1000
-    return score_magic(magic, outcomes, findings, ruler, duration_ms=duration_ms), findings
+    judged = judge(facts, limits_of(ruler), rules=rules, magics=[magic])
+    return magic_result(judged, magic, ruler)
 
 
-def assemble(
-    facts: RepositoryFacts, ruler: Ruler, results: Sequence[MagicResult], findings: Iterable[Finding]
-) -> Verdict:
-    """The verdict from what the magics said."""
-    ordered = tuple(sorted(findings, key=lambda finding: finding.sort_key))
-    if any(file.file_class in {FileClass.PRODUCTION, FileClass.TEST} for file in facts.files):
-        status, reason, score = score_overall(results, ordered, ruler.weights)
-    else:
-        status, reason, score = Status.NOT_APPLICABLE, "no code", None
-    return Verdict(
-        snapshot=facts.snapshot,
-        ruler=ruler.digest,
-        baseline=facts.baseline.commit if facts.baseline else None,
-        coverage=facts.coverage,
-        status=status,
-        reason=reason,
-        score=score,
-        magics=tuple(results),
-        findings=ordered,
-    )
-
-
-def _judge_rule(rule: Rule, facts: RepositoryFacts, measure: RuleMeasure) -> tuple[RuleOutcome, list[Finding]]:
+def _judge_rule(rule: Rule, facts: RepositoryFacts, limits: Mapping[str, int]) -> Judgement:
     started = time.perf_counter()
     said: list[Outcome] = []
     failure = ""
     try:
-        said.extend(_ask(rule, facts, measure))
+        said.extend(_ask(rule, facts, limits))
     except Exception as error:  # noqa: BLE001 - the error boundary around one rule: it becomes an ERROR outcome
         failure = str(error) if isinstance(error, ElderError) else f"{type(error).__name__}: {error}"
     duration_ms = (time.perf_counter() - started) * 1000
 
-    def outcome(status: Status, reason: str = "", units: int = 0, affected: int = 0) -> RuleOutcome:
-        return RuleOutcome(
-            rule=rule.code, status=status, reason=reason, units=units, affected=affected, duration_ms=duration_ms
+    def judgement(status: Status, reason: str = "", units: int = 0, answers: Sequence[Answer] = ()) -> Judgement:
+        return Judgement(
+            rule=rule.code,
+            magic=rule.magic,
+            severity=rule.severity,
+            remedy=rule.remedy,
+            limits=dict(limits),
+            status=status,
+            reason=reason,
+            units=units,
+            answers=tuple(answers),
+            duration_ms=duration_ms,
         )
 
     if failure:
-        return outcome(Status.ERROR, failure), []
+        return judgement(Status.ERROR, failure)
     found = [item for item in said if isinstance(item, Found)]
     units = sum(item.units for item in said if isinstance(item, Checked))
     for item in said:
         if isinstance(item, NotAvailable):
-            return outcome(Status.NOT_AVAILABLE, item.reason), []
+            return judgement(Status.NOT_AVAILABLE, item.reason)
         if isinstance(item, NotApplicable):
-            return outcome(Status.NOT_APPLICABLE, item.reason), []
+            return judgement(Status.NOT_APPLICABLE, item.reason)
     if not units and not found:
-        return outcome(Status.NOT_APPLICABLE, f"no {rule.unit} to look at"), []
-    findings = _identify(rule, measure, found)
-    affected = _affected(findings)
+        return judgement(Status.NOT_APPLICABLE, f"no {rule.unit} to look at")
+    answers = _identify(rule, found)
+    affected = len({answer.unit for answer in answers if answer.severity is not Severity.INFO})
     if affected > units:
-        return outcome(Status.ERROR, f"{affected} units affected of {units}: the rule does not count its units"), []
-    return outcome(Status.FINDING if findings else Status.PASS, "", units, affected), findings
+        return judgement(Status.ERROR, f"{affected} units affected of {units}: the rule does not count its units")
+    return judgement(Status.FINDING if answers else Status.PASS, "", units, answers)
 
 
-def _ask(rule: Rule, facts: RepositoryFacts, measure: RuleMeasure) -> Iterable[Outcome]:
+def _ask(rule: Rule, facts: RepositoryFacts, limits: Mapping[str, int]) -> Iterable[Outcome]:
     if rule.scope == "repository":
-        yield from rule.check(facts, **measure.limits)
+        yield from rule.check(facts, **limits)
         return
     for file in facts.files:
         if file.file_class not in rule.file_classes:
             continue
-        for item in rule.check(FileFacts(file, facts), **measure.limits):
+        for item in rule.check(FileFacts(file, facts), **limits):
             yield _with_path(item, file.path) if isinstance(item, Found) else item
 
 
@@ -222,36 +244,20 @@ def _with_path(found: Found, path: str) -> Found:
     )
 
 
-def _identify(rule: Rule, measure: RuleMeasure, found: Sequence[Found]) -> list[Finding]:
+def _identify(rule: Rule, found: Sequence[Found]) -> list[Answer]:
     return [
-        Finding(
-            rule=rule.code,
-            severity=_severity(rule, measure, item),
-            tier=measure.tier,
+        Answer(
+            message=item.message,
             path=item.path,
             line=item.line,
             symbol=item.symbol,
-            message=item.message,
-            remedy=item.remedy or rule.remedy,
+            severity=item.severity,
+            remedy=item.remedy,
             fingerprint=mark,
             unit=item.unit or mark,
         )
         for item, mark in zip(found, fingerprints(rule.birth_code, found), strict=True)
     ]
-
-
-def _severity(rule: Rule, measure: RuleMeasure, item: Found) -> Severity:
-    """The finding's own severity moves along when the ruler moves the rule's."""
-    if item.severity is None:
-        return measure.severity
-    if item.severity is Severity.INFO:
-        return Severity.INFO
-    moved = item.severity.rank + measure.severity.rank - rule.severity.rank
-    return list(Severity)[min(max(moved, 0), Severity.INFO.rank)]
-
-
-def _affected(findings: Iterable[Finding]) -> int:
-    return len({finding.unit for finding in findings if finding.severity is not Severity.INFO})
 
 
 def gate_findings(findings: Iterable[Finding]) -> list[Finding]:

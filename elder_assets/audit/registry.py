@@ -55,8 +55,6 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     check: Callable[..., Iterator[Outcome]]
     scope: Literal["file", "repository"]
     reads: tuple[AnyExtractor, ...]
-    history_reads: tuple[AnyExtractor, ...]
-    """Extractors that must also run over blobs that are only in history."""
     file_classes: tuple[FileClass, ...]
     """For file rules: the classes of files it looks at."""
     limits: dict[str, int]
@@ -113,7 +111,6 @@ def file_rule(
         tier=tier,
         unit=unit,
         reads=tuple(reads),
-        history_reads=(),
         file_classes=tuple(file_classes),
         evidence=evidence,
         version=version,
@@ -131,7 +128,6 @@ def repository_rule(
     tier: Tier,
     unit: str,
     reads: Sequence[AnyExtractor] = (),
-    history_reads: Sequence[AnyExtractor] = (),
     evidence: str = "T",
     version: int = 1,
     fix: Literal["safe", "suggested", "none"] = "none",
@@ -148,7 +144,6 @@ def repository_rule(
         tier=tier,
         unit=unit,
         reads=tuple(reads),
-        history_reads=tuple(history_reads),
         file_classes=(),
         evidence=evidence,
         version=version,
@@ -201,10 +196,6 @@ class Catalogue(msgspec.Struct, frozen=True):
     def extractors(self) -> tuple[AnyExtractor, ...]:
         """Every extractor and probe that a rule reads in the tree, in order of name."""
         return _unique(extractor for rule in self.rules for extractor in rule.reads)
-
-    def history_extractors(self) -> tuple[AnyExtractor, ...]:
-        """Every extractor that a rule reads over history blobs, in order of name."""
-        return _unique(extractor for rule in self.rules for extractor in rule.history_reads)
 
 
 def next_or_raise(rules: Iterator[Rule], code: str) -> Rule:
@@ -262,7 +253,6 @@ def load_catalogue(package: str, path: Iterable[str]) -> Catalogue:
     magics.sort(key=lambda magic: (order.get(magic.name, len(order)), magic.name))
     result = Catalogue(tuple(magics), tuple(rules))
     result.extractors()
-    result.history_extractors()
     return result
 
 

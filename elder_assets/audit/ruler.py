@@ -10,13 +10,15 @@ import functools
 import hashlib
 from collections.abc import Mapping
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from elder_assets.audit.errors import ConfigurationError
 from elder_assets.audit.model import Severity, Tier
-from elder_assets.audit.registry import Catalogue, catalogue
+
+if TYPE_CHECKING:
+    from elder_assets.audit.registry import Catalogue
 
 RULER_SCHEMA = 1
 
@@ -97,11 +99,17 @@ def effective_tier(declared: Tier, measured: Calibration | None) -> Tier:
     return declared if declared.rank >= earned.rank else earned
 
 
+def _all_rules() -> Catalogue:
+    from elder_assets.audit.registry import catalogue  # rules bring the parsers along; a kept ruler needs neither
+
+    return catalogue()
+
+
 def default_ruler(rules: Catalogue | None = None) -> Ruler:
     """The built-in ruler: declared severities and limits, calibrated tiers, equal weights."""
-    rules = rules or catalogue()
+    rules = rules or _all_rules()
     measured = calibration()
-    extractors = {e.name: e.version for e in (*rules.extractors(), *rules.history_extractors())}
+    extractors = {e.name: e.version for e in rules.extractors()}
     return Ruler(
         weights={magic.name: 1 for magic in rules.magics},
         rules={
@@ -123,7 +131,7 @@ def load_ruler(content: bytes, name: str, rules: Catalogue | None = None) -> Rul
     Raises:
         ConfigurationError: it is no ruler, names rules, limits or magics that do not exist, or lacks some.
     """
-    rules = rules or catalogue()
+    rules = rules or _all_rules()
     try:
         ruler = msgspec.json.decode(content, type=Ruler)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:

@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
+from typing import Protocol
 
-from elder_assets.audit.model import Finding, MagicResult, RuleOutcome, Severity, Status, Tier
+from elder_assets.audit.model import MagicResult, RuleOutcome, Severity, Status, Tier
 from elder_assets.audit.ruler import Ruler
 
 PASSED_FROM = 80
@@ -30,10 +31,21 @@ GATE_POWER = 4
 JUDGED = (Status.PASS, Status.FINDING)
 
 
+class Open(Protocol):
+    """What caps ask of an open finding."""
+
+    @property
+    def rule(self) -> str: ...
+    @property
+    def severity(self) -> Severity: ...
+    @property
+    def tier(self) -> Tier: ...
+
+
 def score_magic(
     magic: str,
     outcomes: Sequence[RuleOutcome],
-    findings: Sequence[Finding],
+    findings: Sequence[Open],
     ruler: Ruler,
     *,
     duration_ms: float = 0.0,
@@ -84,7 +96,7 @@ def _passed_share(outcome: RuleOutcome) -> Fraction:
     return 1 - Fraction(min(outcome.affected, outcome.units), outcome.units)
 
 
-def _cap(findings: Sequence[Finding]) -> int:
+def _cap(findings: Sequence[Open]) -> int:
     gating = {finding.severity for finding in findings if finding.tier is Tier.GATE}
     if Severity.CRITICAL in gating:
         return CRITICAL_CAP
@@ -104,7 +116,7 @@ def status_of(score: Fraction) -> Status:
 
 
 def score_overall(
-    magics: Sequence[MagicResult], findings: Sequence[Finding], weights: Mapping[str, int]
+    magics: Sequence[MagicResult], findings: Sequence[Open], weights: Mapping[str, int]
 ) -> tuple[Status, str, Fraction | None]:
     """Status, reason and score of the whole: the weighted mean of the magics that have enough to say."""
     broken = [magic for magic in magics if magic.status is Status.ERROR]

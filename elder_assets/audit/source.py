@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from elder_assets.audit.facts.commit_log import History, HistoryBlob
+from elder_assets.audit.facts.commit_log import History, Introduction
 from elder_assets.audit.model import Snapshot, TreeEntry
 
 
@@ -24,16 +24,16 @@ class BlobSource(Protocol):
         """
         ...
 
-    def blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
-        """Content of each blob, in the order asked; None where the object is missing or corrupt."""
+    def blobs(self, oids: Iterable[str], bytes_max: int | None = None) -> Iterator[tuple[str, bytes | None]]:
+        """Content of each blob, in the order asked; None where the object is missing, corrupt or over the limit."""
         ...
 
     def history(self) -> History:
         """Commits that the audited commit reaches."""
         ...
 
-    def history_blobs(self) -> Sequence[HistoryBlob]:
-        """Blobs of reachable commits that are not in the audited tree, in order of id."""
+    def introductions(self, commits: Iterable[str]) -> Mapping[str, Sequence[Introduction]]:
+        """Commit id to the blobs that it introduced; commits without any are absent."""
         ...
 
     def is_ancestor(self, commit: str) -> bool:

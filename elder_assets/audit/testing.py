@@ -26,7 +26,7 @@ import msgspec
 
 from elder_assets.audit.engine import collect, judge_magic
 from elder_assets.audit.errors import UnknownRevision
-from elder_assets.audit.facts.commit_log import History, HistoryBlob
+from elder_assets.audit.facts.commit_log import History, Introduction
 from elder_assets.audit.facts.extraction import MemoryFactStore
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.model import Finding, RuleOutcome, Snapshot, Tier, TreeEntry
@@ -62,9 +62,7 @@ class MemorySource:
         self._entries.sort(key=lambda entry: entry.path)
         self._baseline = None if baseline_files is None else self._enter(baseline_files)
         self._history = history or History(unavailable="no history: files in memory")
-        self._history_blobs = [
-            HistoryBlob(entry.oid, entry.path, entry.size) for entry in self._enter(history_files or {})
-        ]
+        self._introduced = [Introduction(entry.oid, entry.path) for entry in self._enter(history_files or {})]
         self._is_ancestor = is_ancestor
         self._as_of = as_of
 
@@ -94,18 +92,20 @@ class MemorySource:
             raise UnknownRevision(msg)
         return self._baseline
 
-    def blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+    def blobs(self, oids: Iterable[str], bytes_max: int | None = None) -> Iterator[tuple[str, bytes | None]]:
         """See BlobSource."""
         for oid in oids:
-            yield oid, self._blobs.get(oid)
+            data = self._blobs.get(oid)
+            yield oid, None if data is not None and bytes_max is not None and len(data) > bytes_max else data
 
     def history(self) -> History:
         """See BlobSource."""
         return self._history
 
-    def history_blobs(self) -> Sequence[HistoryBlob]:
-        """See BlobSource."""
-        return self._history_blobs
+    def introductions(self, commits: Iterable[str]) -> Mapping[str, Sequence[Introduction]]:
+        """See BlobSource; the oldest commit introduced every file of the history."""
+        oldest = self._history.commits[-1].id if self._history.commits else ""
+        return {commit: self._introduced for commit in commits if commit == oldest}
 
     def is_ancestor(self, commit: str) -> bool:  # noqa: ARG002 - the protocol's signature
         """See BlobSource."""

@@ -1,8 +1,8 @@
-"""Reading history: one walk over the metadata of all commits, and the changes of those in the window.
+"""Reading history: one walk over the commits and what each introduced, and the changes of those in the window.
 
 Everything that depends on how git prints history lives here; `reader.py` joins it to the tree and the blobs.
 Records are split at NUL alone, with fixed field counts: no message, name or path can hold a NUL, so none can break
-the parse. Streams are parsed as they arrive; bodies and changes are kept only inside the window.
+the parse. Streams are parsed as they arrive.
 """
 
 from __future__ import annotations
@@ -12,25 +12,16 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from elder_assets.audit.facts.commit_log import (
-    DAY_SECONDS,
-    HISTORY_WINDOW_DAYS,
-    Commit,
-    FileChange,
-    History,
-    HistoryBlob,
-)
+import msgspec
+
+from elder_assets.audit.facts.commit_log import Commit, FileChange, Introduction
 from resources.git.commands import ENVIRONMENT, command
 
-CLOCK_SKEW_SECONDS = 30 * DAY_SECONDS
-"""A parent dated further ahead of its child has a broken clock (GIT010's limit) and does not move `as_of`."""
-
-_FIELDS = ("%H", "%P", "%aN", "%aE", "%at", "%cN", "%cE", "%ct", "%s", "%b")
+_FIELDS = ("%H", "%P", "%an", "%ae", "%at", "%cn", "%ce", "%ct", "%s")
 _CHUNK_BYTES = 1 << 18
 _RENAMES_MAX = 1000
 """Renames are looked for among this many files of one commit; git's own default, fixed so that it cannot vary."""
@@ -94,71 +85,57 @@ def _seconds(raw: bytes) -> int:
 # --- commits ---------------------------------------------------------------------------------------------
 
 
-def read_history(git_dir: Path, commit: str, *, window_days: int = HISTORY_WINDOW_DAYS) -> History:
-    """The commits that a commit reaches, newest first; those in the window before it carry bodies and changes.
+class Walked(msgspec.Struct, frozen=True):
+    """What one walk over commits read: themselves, and what each put where."""
 
-    A shallow or partial clone, or one that git cannot read, gives a history that says so in `unavailable`.
+    commits: tuple[Commit, ...]
+    """Names and addresses as committed: before mailmap."""
+    introductions: dict[str, tuple[Introduction, ...]]
+    """Commit id to the blobs that it introduced; commits without any are absent."""
+
+
+def read_commits(git_dir: Path, heads: Iterable[str], known: Iterable[str] = ()) -> Walked:
+    """The commits that some commits reach and the known ones do not.
+
+    A merge introduces only what none of its parents holds. Submodules are passed over.
+
+    Raises:
+        HistoryUnreadable: git failed.
     """
-    boundary = _shallow_boundary(git_dir)
-    try:
-        commits = _read_commits(git_dir, commit, window_days * DAY_SECONDS)
-        since = as_of(commits) - window_days * DAY_SECONDS
-        if _is_partial(git_dir):
-            return History(tuple(commits), since, unavailable="a partial clone: objects are missing")
-        changes = _read_changes(git_dir, _changing(commits, since, boundary))
-    except HistoryUnreadable as error:
-        return History(unavailable=f"git cannot read the history: {error}")
-    for index, known in enumerate(commits):
-        if known.id in changes:
-            commits[index] = _with_changes(known, changes[known.id])
-    cut = [known.committed_at for known in commits if known.id in boundary]
-    if not cut:
-        return History(tuple(commits), since)
-    reason = f"a shallow clone: commits before {time.strftime('%Y-%m-%d', time.gmtime(max(cut)))} are missing"
-    return History(tuple(commits), since, unavailable=reason, complete_since=max(cut) + 1)
-
-
-def as_of(commits: Sequence[Commit]) -> int:
-    """Committer date of the first commit, made monotone along its first parents (D11), in seconds.
-
-    Dates that run ahead of it by more than CLOCK_SKEW_SECONDS come from a broken clock and are passed over.
-    """
-    if not commits:
-        return 0
-    latest = commits[0].committed_at + CLOCK_SKEW_SECONDS
-    return max(commit.committed_at for commit in first_parents(commits) if commit.committed_at <= latest)
-
-
-def first_parents(commits: Sequence[Commit]) -> Iterator[Commit]:
-    """The first commit and its first parents; `commits` are in topological order, newest first."""
-    wanted = commits[0].id if commits else ""
-    for commit in commits:
-        if commit.id == wanted:
-            yield commit
-            if not commit.parents:
-                return
-            wanted = commit.parents[0]
-
-
-def _read_commits(git_dir: Path, commit: str, body_seconds: int) -> list[Commit]:
     options = (
-        *("-c", f"mailmap.blob={commit}:.mailmap", "-c", "mailmap.file=", "-c", "core.bare=true"),
-        *("-c", "i18n.logOutputEncoding=UTF-8", "log", "-z", "--topo-order", "--no-show-signature", "--no-decorate"),
+        *(
+            "-c",
+            "core.bare=true",
+            "-c",
+            "i18n.logOutputEncoding=UTF-8",
+            "log",
+            "--stdin",
+            "--ignore-missing",
+            "-z",
+            "-c",
+        ),
+        *("--raw", "--no-abbrev", "--no-renames", "--no-mailmap", "--no-show-signature", "--no-decorate"),
         "--format=tformat:" + "%x00".join(_FIELDS),
     )
     commits: list[Commit] = []
+    introductions: dict[str, tuple[Introduction, ...]] = {}
     ids: dict[bytes, str] = {}
     names: dict[bytes, str] = {}
-    bodies_since = 0
-    with _git(git_dir, *options, commit, "--") as stream:
+    rows: list[Introduction] = []
+    with _git(git_dir, *options, lines=[*heads, *(f"^{head}" for head in known)]) as stream:
         fields = _fields(stream)
         for raw in fields:
-            parents, author, author_email, authored, committer, committer_email, committed, subject, body = (
+            if not raw:
+                continue  # stands between a merge and its rows
+            if raw.startswith((b":", b"\n:")):
+                rows.extend(_introduced(raw, next(fields), names))
+                continue
+            if rows:
+                introductions[commits[-1].id] = tuple(rows)
+                rows = []
+            parents, author, author_email, authored, committer, committer_email, committed, subject = (
                 next(fields) for _ in _FIELDS[1:]
             )
-            at = _seconds(committed)
-            if not commits:
-                bodies_since = at - body_seconds
             commits.append(
                 Commit(
                     _shared(ids, raw),
@@ -168,12 +145,23 @@ def _read_commits(git_dir: Path, commit: str, body_seconds: int) -> list[Commit]
                     _seconds(authored),
                     _shared(names, committer),
                     _shared(names, committer_email.lower()),
-                    at,
+                    _seconds(committed),
                     _text(subject),
-                    _text(body) if body and at >= bodies_since else "",
                 )
             )
-    return commits
+        if rows:
+            introductions[commits[-1].id] = tuple(rows)
+    return Walked(tuple(commits), introductions)
+
+
+def _introduced(raw: bytes, path: bytes, names: dict[bytes, str]) -> Iterator[Introduction]:
+    """The blob of one `--raw` row: `:<modes> <ids> <status>`, with a colon, mode and id for each parent of a merge."""
+    row = raw.lstrip(b"\n")
+    parents = len(row) - len(row.lstrip(b":"))
+    fields = row[parents:].split(b" ")
+    mode, oid = fields[parents], fields[2 * parents + 1]
+    if mode.startswith((b"100", b"120")):
+        yield Introduction(oid.decode(), _shared(names, path))
 
 
 def _shared(known: dict[bytes, str], raw: bytes) -> str:
@@ -183,31 +171,15 @@ def _shared(known: dict[bytes, str], raw: bytes) -> str:
     return text
 
 
-def _with_changes(commit: Commit, changes: tuple[FileChange, ...]) -> Commit:
-    return Commit(
-        commit.id,
-        commit.parents,
-        commit.author_name,
-        commit.author_email,
-        commit.authored_at,
-        commit.committer_name,
-        commit.committer_email,
-        commit.committed_at,
-        commit.subject,
-        commit.body,
-        changes,
-    )
-
-
 # --- changes ---------------------------------------------------------------------------------------------
 
 
-def _changing(commits: Iterable[Commit], since: int, boundary: Collection[str]) -> list[str]:
-    """Commits whose own changes are read: in the window, no merges, not cut off from their parents."""
-    return [c.id for c in commits if c.committed_at >= since and not c.is_merge and c.id not in boundary]
+def read_changes(git_dir: Path, ids: Sequence[str]) -> dict[str, tuple[FileChange, ...]]:
+    """What each of these commits did to files; those that changed none are absent.
 
-
-def _read_changes(git_dir: Path, ids: Sequence[str]) -> dict[str, tuple[FileChange, ...]]:
+    Raises:
+        HistoryUnreadable: git failed.
+    """
     if not ids:
         return {}
     options = (
@@ -255,7 +227,7 @@ def _read_changes(git_dir: Path, ids: Sequence[str]) -> dict[str, tuple[FileChan
 # --- clones that lack objects ----------------------------------------------------------------------------
 
 
-def _shallow_boundary(git_dir: Path) -> frozenset[str]:
+def shallow_boundary(git_dir: Path) -> frozenset[str]:
     """Commits whose parents were cut off."""
     try:
         return frozenset((git_dir / "shallow").read_text(encoding="ascii").split())
@@ -263,7 +235,7 @@ def _shallow_boundary(git_dir: Path) -> frozenset[str]:
         return frozenset()
 
 
-def _is_partial(git_dir: Path) -> bool:
+def is_partial(git_dir: Path) -> bool:
     """Whether the repository says that its server left objects out.
 
     A `.promisor` file alone says nothing: a repository that was completed later keeps it. Where objects are really
@@ -282,32 +254,3 @@ def _is_partial(git_dir: Path) -> bool:
 
 
 _PARTIAL = re.compile(r"^\s*(?:partialclonefilter|promisor|partialclone)\s*=", re.IGNORECASE | re.MULTILINE)
-
-
-# --- blobs -----------------------------------------------------------------------------------------------
-
-
-def read_history_blobs(git_dir: Path, commit: str, known: Collection[str]) -> list[HistoryBlob]:
-    """Blobs that reachable commits hold, but for the known ones: id, one path under which it stood, size.
-
-    Raises:
-        HistoryUnreadable: git failed.
-    """
-    places = _blob_places(git_dir, commit, known)
-    options = ("cat-file", "--batch-check=%(objectname) %(objectsize)", "--buffer")
-    with _git(git_dir, *options, lines=places) as stream:
-        rows = [line.split() for line in stream.read().decode().splitlines()]
-    return [HistoryBlob(oid, places[oid], int(size)) for oid, size in rows if size.isdigit()]
-
-
-def _blob_places(git_dir: Path, commit: str, known: Collection[str]) -> dict[str, str]:
-    options = ("rev-list", "--objects", "--missing=allow-any", "--filter=object:type=blob", "--filter-provided-objects")
-    found: dict[str, str] = {}
-    paths: dict[bytes, str] = {}
-    with _git(git_dir, *options, commit, "--") as stream:
-        for line in _fields(stream, b"\n"):
-            oid, _, path = line.partition(b" ")
-            name = oid.decode()
-            if name and name not in known:
-                found[name] = _shared(paths, path)
-    return dict(sorted(found.items()))

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
-import hashlib
 import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import Self
 
-from elder_assets.audit.errors import CheckoutFailed, SourceError, UnknownRevision
-from elder_assets.audit.facts.commit_log import History, HistoryBlob
+from elder_assets.audit.errors import SourceError, UnknownRevision
+from elder_assets.audit.facts.commit_log import (
+    DAY_SECONDS,
+    HISTORY_WINDOW_DAYS,
+    Commit,
+    CommitGraph,
+    History,
+    Introduction,
+)
+from elder_assets.audit.facts.extraction import FactStore
+from elder_assets.audit.facts.mailmap import Mailmap
 from elder_assets.audit.model import Snapshot, TreeEntry
-from resources.git.commands import ENVIRONMENT, command, run
-from resources.git.history_reader import HistoryUnreadable, as_of, read_history, read_history_blobs
+from resources.git.commands import run
+from resources.git.history_reader import HistoryUnreadable, is_partial
+from resources.git.log_cache import LogCache
+from resources.git.objects import ObjectReader
+from resources.git.trees import TreeReader
 
-CORRUPT_MAX = 100
-"""Corrupt objects after which reading is given up: the repository needs repair, not an audit."""
+MAILMAP_BYTES_MAX = 1_000_000
 
 
 class GitSource:
-    """A BlobSource over a bare repository of ours.
+    """A BlobSource over a bare repository of ours. Close it, or use it in a `with` statement.
 
     Args:
         git_dir: the bare repository.
         repository: its key.
         ref: branch, tag or commit to audit.
+        store: where commits that were read once are kept; without one everything is read from git.
         notes: what limits the audit, for the snapshot.
         staged_index: audit this index's tree instead of a commit (decision D10).
 
@@ -42,20 +53,59 @@ class GitSource:
         repository: str,
         ref: str = "HEAD",
         *,
+        store: FactStore | None = None,
         notes: Sequence[str] = (),
         staged_index: Path | None = None,
     ) -> None:
         self._git_dir = git_dir
         self._repository = repository
         self._notes = tuple(notes)
+        self._objects = ObjectReader(git_dir)
+        self._trees = TreeReader(self._objects)
+        self._log = LogCache(git_dir, store)
+        self._graphs: dict[bytes, CommitGraph] = {}
+        """Content of a mailmap to the commits under it, from the audited commit."""
         self._staged_tree = None if staged_index is None else self._write_tree(staged_index)
         self._commit = self._resolve(ref, is_needed=staged_index is None)
+        self._newest = self._commit
+        """The commit whose history holds all commits that this source was asked for."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the git processes."""
+        self._objects.close()
+
+    @property
+    def commit(self) -> str:
+        """The audited commit; '' for a staged tree before the first commit."""
+        return self._commit
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is cut off: no shallow and no partial clone."""
+        return not self._log.boundary and not is_partial(self._git_dir)
+
+    def at(self, commit: str) -> GitSource:
+        """The same repository at a commit of the first-parent line; it shares everything that was read."""
+        view = object.__new__(GitSource)
+        view.__dict__.update(self.__dict__)
+        for cached in ("_history", "_head_tree"):
+            view.__dict__.pop(cached, None)
+        view._commit = commit
+        return view
 
     def _resolve(self, ref: str, *, is_needed: bool) -> str:
-        arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", ref + "^{commit}")
-        found = run(self._git_dir, *arguments, allowed=(0, 1, 128)).decode().strip()
-        if found or not is_needed:
-            return found
+        if "\n" not in ref and "\0" not in ref:
+            for oid, kind, _ in self._objects.check([ref + "^{commit}"]):
+                if kind == "commit":
+                    return oid
+        if not is_needed:
+            return ""
         known = run(self._git_dir, "for-each-ref", "--format=%(refname:short)", "--count=5000").decode().splitlines()
         if not known:
             raise UnknownRevision("the repository has no commits yet")
@@ -68,81 +118,53 @@ class GitSource:
         shutil.copyfile(index, copy)
         return run(self._git_dir, "write-tree", environment={"GIT_INDEX_FILE": str(copy)}).decode().strip()
 
-    @property
-    def commit(self) -> str:
-        """The full id of the commit; '' for a staged audit of a repository without commits."""
-        return self._commit
-
-    @functools.cache  # noqa: B019 - a source lives as long as one audit
     def snapshot(self) -> Snapshot:
         """See BlobSource."""
-        tree, time = self._staged_tree or "", 0
-        if self._commit:
-            committed, commit_tree = run(self._git_dir, "log", "-1", "--format=%ct %T", self._commit).decode().split()
-            time = as_of(self.history().commits) or int(committed)
-            tree = tree or commit_tree
+        history = self.history()
         return Snapshot(
             repository=self._repository,
             commit=None if self._staged_tree else self._commit,
-            tree=tree,
-            as_of=time,
+            tree=self._staged_tree or self._head_tree,
+            as_of=self._as_of(),
             kind="adhoc" if self._staged_tree else "default",
-            is_shallow=(self._git_dir / "shallow").is_file(),
-            is_partial="partial" in self.history().unavailable,
+            is_shallow=bool(self._log.boundary),
+            is_partial="partial" in history.unavailable,
             notes=self._notes,
         )
 
-    @functools.cache  # noqa: B019 - as above
+    @functools.cached_property
+    def _head_tree(self) -> str:
+        content = self._objects.content(self._commit) or b""
+        return content[5 : content.find(b"\n")].decode() if content.startswith(b"tree ") else ""
+
+    def _as_of(self) -> int:
+        if not self._commit:
+            return 0
+        with contextlib.suppress(HistoryUnreadable):
+            graph, place = self._place()
+            return graph.as_of(place)
+        content = self._objects.content(self._commit) or b""
+        committer = next((line for line in content.split(b"\n") if line.startswith(b"committer ")), b"")
+        seconds = committer.split()[-2:-1]
+        return int(seconds[0]) if seconds and seconds[0].isdigit() else 0
+
     def tree(self, commit: str | None = None) -> Sequence[TreeEntry]:
         """See BlobSource."""
-        treeish = commit or self._staged_tree or self._commit
-        try:
-            listing = run(self._git_dir, "ls-tree", "-r", "-l", "-z", "--full-tree", treeish)
-        except CheckoutFailed as error:
-            if commit:
-                raise UnknownRevision(commit) from error
-            msg = f"the tree of {treeish[:12]} cannot be read: {error}"
-            raise SourceError(msg) from error
-        return sorted(map(_entry, listing.split(b"\0")[:-1]), key=lambda entry: entry.path)
-
-    def blobs(self, oids: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
-        """See BlobSource. A corrupt object ends git; what follows it is asked of a new one."""
-        left = list(oids)
-        for _ in range(CORRUPT_MAX):
-            done = 0
-            for oid, data in self._stream(left):
-                yield oid, data
-                done += 1
-            if done == len(left):
-                return
-            yield left[done], None
-            left = left[done + 1 :]
-        msg = f"more than {CORRUPT_MAX} objects are corrupt"
-        raise SourceError(msg)
-
-    def _stream(self, oids: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
-        """Blobs from one `cat-file`, up to the first that kills it."""
-        if not oids:
-            return
-        with tempfile.TemporaryFile() as wanted:
-            # A file, not a pipe: neither side ever waits for the other, and memory holds one blob at a time.
-            wanted.write("".join(f"{oid}\n" for oid in oids).encode())
-            wanted.seek(0)
-            arguments = command(self._git_dir, "cat-file", "--batch", "--buffer")
-            process = subprocess.Popen(
-                arguments,
-                stdin=wanted,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=ENVIRONMENT,
-                bufsize=1 << 18,
-            )
+        if commit is None:
+            treeish = self._staged_tree or self._head_tree
             try:
-                if process.stdout is not None:
-                    yield from _read_batch(process.stdout, oids)
-            finally:
-                process.kill()
-                process.communicate()
+                return self._trees.listing(treeish)
+            except SourceError as error:
+                msg = f"the tree of {(self._commit or treeish)[:12]} cannot be read: {error}"
+                raise SourceError(msg) from error
+        for oid, kind, _ in self._objects.check([commit + "^{tree}"]):
+            if kind == "tree":
+                return self._trees.listing(oid)
+        raise UnknownRevision(commit)
+
+    def blobs(self, oids: Iterable[str], bytes_max: int | None = None) -> Iterator[tuple[str, bytes | None]]:
+        """See BlobSource."""
+        return self._objects.contents(oids, bytes_max)
 
     def history(self) -> History:
         """See BlobSource."""
@@ -153,54 +175,49 @@ class GitSource:
         if self._staged_tree:
             return History(unavailable="a staged tree has no history of its own")
         try:
-            return read_history(self._git_dir, self._commit)
+            graph, place = self._place()
+            if is_partial(self._git_dir):
+                return graph.view(place, {}, unavailable="a partial clone: objects are missing")
+            since = graph.as_of(place) - HISTORY_WINDOW_DAYS * DAY_SECONDS
+            changes = self._log.changes(graph.changing(since))
         except HistoryUnreadable as error:
-            return History(unavailable=f"the history cannot be read: {error}")
+            return History(unavailable=f"git cannot read the history: {error}")
+        boundary = self._log.boundary
+        cut = [commit.committed_at for commit in graph.commits if commit.id in boundary]
+        if not cut:
+            return graph.view(place, changes)
+        reason = f"a shallow clone: commits before {time.strftime('%Y-%m-%d', time.gmtime(max(cut)))} are missing"
+        return graph.view(place, changes, boundary=boundary, unavailable=reason, complete_since=max(cut) + 1)
 
-    def history_blobs(self) -> Sequence[HistoryBlob]:
+    def _place(self) -> tuple[CommitGraph, int]:
+        """The commits, and the place of the audited one among the first parents."""
+        mailmap = self._mailmap()
+        if mailmap not in self._graphs:
+            text = Mailmap(mailmap.decode("utf-8", errors="replace"))
+            self._graphs[mailmap] = self._log.graph(self._newest, text)
+        graph = self._graphs[mailmap]
+        return graph, graph.place(self._commit)
+
+    def _mailmap(self) -> bytes:
+        for _, content in self._objects.contents([f"{self._commit}:.mailmap"], MAILMAP_BYTES_MAX):
+            return content or b""
+        return b""
+
+    def first_parents(self) -> Sequence[Commit]:
+        """The audited commit and its first parents, newest first.
+
+        Raises:
+            HistoryUnreadable: git failed.
+        """
+        graph, place = self._place()
+        return graph.line[: place + 1][::-1]
+
+    def introductions(self, commits: Iterable[str]) -> Mapping[str, Sequence[Introduction]]:
         """See BlobSource."""
-        return read_history_blobs(self._git_dir, self._commit, {entry.oid for entry in self.tree()})
+        return self._log.introductions(commits)
 
     def is_ancestor(self, commit: str) -> bool:
         """See BlobSource."""
-        process = subprocess.run(
-            command(self._git_dir, "merge-base", "--is-ancestor", commit, self._commit),
-            capture_output=True,
-            check=False,
-            env=ENVIRONMENT,
-        )
-        return process.returncode == 0
-
-    @property
-    def refs_digest(self) -> str:
-        """sha256 over all heads and tags: part of the audit key for rules that read refs (D2)."""
-        listing = run(self._git_dir, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags")
-        return hashlib.sha256(listing).hexdigest()
-
-
-def _entry(row: bytes) -> TreeEntry:
-    fields, _, path = row.partition(b"\t")
-    mode, kind, oid, size = fields.split()
-    missing = 0 if kind == b"commit" else -1
-    return TreeEntry(
-        path.decode("utf-8", errors="backslashreplace"),
-        int(mode, 8),
-        oid.decode(),
-        int(size) if size.isdigit() else missing,
-    )
-
-
-def _read_batch(stream: IO[bytes], oids: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
-    for oid in oids:
-        header = stream.readline().split()
-        if not header:
-            return
-        if header[-1] == b"missing" or len(header) != 3:
-            yield oid, None
-            continue
-        size = int(header[2])
-        data = stream.read(size)
-        if len(data) < size:
-            return
-        stream.read(1)
-        yield oid, data
+        with contextlib.suppress(HistoryUnreadable):
+            return any(known.id == commit for known in self.history().commits)
+        return False

@@ -6,9 +6,9 @@ commits that it brought in.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
-from collections.abc import Iterator
 
 import msgspec
 
@@ -31,57 +31,46 @@ class Change(msgspec.Struct, frozen=True):
     """One unit landed on the default branch."""
 
     commit: Commit
-    members: tuple[Commit, ...]
-    """The commit itself, or for a merge the commits that it brought in."""
-
-    @property
-    def paths(self) -> frozenset[str]:
-        """Files that it touched, under their newest names."""
-        return frozenset(change.path for member in self.members for change in member.changes)
+    paths: frozenset[str]
+    """Files that it touched, under their newest names; for a merge, those of the commits that it brought in."""
 
 
 def is_bot(commit: Commit) -> bool:
     """Whether automation wrote the commit: its name or address says so."""
-    return _BOT.search(commit.author_name) is not None or _BOT.search(commit.author_email) is not None
+    return _is_bot(commit.author_name) or _is_bot(commit.author_email)
 
 
-def landed_changes(facts: RepositoryFacts) -> tuple[Change, ...]:
-    """First-parent commits of the audited commit, newest first, each with what it brought in."""
-    by_id = {commit.id: commit for commit in facts.history.commits}
-    current = by_id.get(facts.snapshot.commit or "")
-    line: list[Commit] = []
-    while current is not None:
-        line.append(current)
-        current = by_id.get(current.parents[0]) if current.parents else None
-    seen: set[str] = set()
-    found = []
-    for commit in reversed(line):  # oldest first, so that a commit belongs to the first merge that reached it
-        members = [by_id[identifier] for identifier in _brought_in(commit, by_id, seen)]
-        found.append(Change(commit, tuple(members)))
-    return tuple(reversed(found))
-
-
-def _brought_in(commit: Commit, by_id: dict[str, Commit], seen: set[str]) -> Iterator[str]:
-    stack = [commit.id, *commit.parents[1:]]
-    while stack:
-        identifier = stack.pop()
-        if identifier in seen or identifier not in by_id:
-            continue
-        seen.add(identifier)
-        yield identifier
-        if identifier != commit.id:
-            stack.extend(by_id[identifier].parents)
+@functools.lru_cache(maxsize=1 << 16)
+def _is_bot(text: str) -> bool:
+    return _BOT.search(text) is not None
 
 
 def recent_changes(facts: RepositoryFacts, days: int) -> list[Change]:
     """Landed changes of the last days before `as_of`, newest first."""
     since = facts.snapshot.as_of - days * DAY_SECONDS
-    return [change for change in facts.derive(landed_changes) if change.commit.committed_at >= since]
+    return [change for change in facts.derive(_changes) if change.commit.committed_at >= since]
+
+
+def _changes(facts: RepositoryFacts) -> list[Change]:
+    done = facts.history.changes
+    return [
+        Change(
+            landing.commit,
+            frozenset(change.path for member in landing.members for change in done.get(member.id, ())),
+        )
+        for landing in facts.history.landings
+        if landing.commit.committed_at >= facts.history.changes_since
+    ]
 
 
 def recent_commits(facts: RepositoryFacts, days: int) -> list[Commit]:
     """Reachable commits of the last days before `as_of`, merges and bots left out, newest first."""
     since = facts.snapshot.as_of - days * DAY_SECONDS
+    return [commit for commit in facts.derive(_people_commits) if commit.committed_at >= since]
+
+
+def _people_commits(facts: RepositoryFacts) -> list[Commit]:
+    since = facts.history.changes_since
     return [c for c in facts.history.commits if c.committed_at >= since and not c.is_merge and not is_bot(c)]
 
 

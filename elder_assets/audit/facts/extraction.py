@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -25,24 +25,37 @@ PARSE_BYTES_MAX = 1_000_000
 """Larger files are data, not hand-written code; chosen by us (decision 0001)."""
 
 
-class FactKey(msgspec.Struct, frozen=True, order=True, array_like=True):
-    """What identifies a fact about content; the path is no part of it."""
+class BlobKey(NamedTuple):
+    """Whose facts they are: content, and the grammar that reads it. The path is no part of it (decision D1)."""
 
     oid: bytes
     variant: str
-    extractor: str
-    version: int
+
+
+Payloads = Mapping[str, bytes]
+"""Facts of one blob as stored: an extractor's slot (its name and version) to its encoded record."""
 
 
 class FactStore(Protocol):
-    """Where facts are kept: bulk reads and writes of encoded payloads."""
+    """Where what was once measured is kept: facts by blob, and records of any other kind by a key.
 
-    def get(self, keys: Sequence[FactKey]) -> dict[FactKey, bytes]:
-        """The payloads that are known; a key that is not known is absent from the answer."""
+    A store may forget; whatever it does not give is measured again. It never gives what was not put.
+    """
+
+    def get(self, keys: Iterable[BlobKey]) -> dict[BlobKey, Payloads]:
+        """What is known about each blob; a blob of which nothing is known is absent."""
         ...
 
-    def put(self, rows: Sequence[tuple[FactKey, bytes]]) -> None:
-        """Keep payloads for good; a key that is known already keeps what it has."""
+    def put(self, rows: Mapping[BlobKey, Payloads]) -> None:
+        """Keep facts, beside those that are known already."""
+        ...
+
+    def records(self, kind: str, keys: Iterable[bytes] | None = None) -> dict[bytes, bytes]:
+        """Records of a kind by key: those asked for that are known, or all."""
+        ...
+
+    def keep(self, kind: str, records: Mapping[bytes, bytes], *, only: bool = False) -> None:
+        """Keep records of a kind; `only` forgets all others of the kind."""
         ...
 
 
@@ -50,16 +63,28 @@ class MemoryFactStore:
     """Facts that live as long as the process: for tests and one-off audits."""
 
     def __init__(self) -> None:
-        self._payloads: dict[FactKey, bytes] = {}
+        self._facts: dict[BlobKey, dict[str, bytes]] = {}
+        self._records: dict[str, dict[bytes, bytes]] = {}
 
-    def get(self, keys: Sequence[FactKey]) -> dict[FactKey, bytes]:
+    def get(self, keys: Iterable[BlobKey]) -> dict[BlobKey, Payloads]:
         """See FactStore."""
-        return {key: self._payloads[key] for key in keys if key in self._payloads}
+        return {key: dict(self._facts[key]) for key in keys if key in self._facts}
 
-    def put(self, rows: Sequence[tuple[FactKey, bytes]]) -> None:
+    def put(self, rows: Mapping[BlobKey, Payloads]) -> None:
         """See FactStore."""
-        for key, payload in rows:
-            self._payloads.setdefault(key, payload)
+        for key, payloads in rows.items():
+            self._facts.setdefault(key, {}).update(payloads)
+
+    def records(self, kind: str, keys: Iterable[bytes] | None = None) -> dict[bytes, bytes]:
+        """See FactStore."""
+        known = self._records.get(kind, {})
+        return dict(known) if keys is None else {key: known[key] for key in keys if key in known}
+
+    def keep(self, kind: str, records: Mapping[bytes, bytes], *, only: bool = False) -> None:
+        """See FactStore."""
+        if only:
+            self._records[kind] = {}
+        self._records.setdefault(kind, {}).update(records)
 
 
 class Extractor(Generic[T]):
@@ -88,6 +113,11 @@ class Extractor(Generic[T]):
         self.wants = wants
         self.max_bytes = max_bytes
         functools.update_wrapper(self, function)
+
+    @functools.cached_property
+    def slot(self) -> str:
+        """Under which name a blob's facts are stored; another version is another slot."""
+        return f"{self.name}.{self.version}"
 
     def applies_to(self, file: SourceFile) -> bool:
         """Whether this extractor would say something about the file."""

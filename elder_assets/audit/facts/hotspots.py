@@ -38,7 +38,7 @@ def hotspots(facts: RepositoryFacts) -> tuple[Hotspot, ...]:
     ranked = sorted(risk, key=lambda path: (-risk[path], path))[: max(1, len(risk) // 10) if risk else 0]
     authors: dict[str, Counter[str]] = {path: Counter() for path in ranked}
     for commit in recent_commits(facts, WINDOW_DAYS):
-        for path in {change.path for change in commit.changes} & authors.keys():
+        for path in {change.path for change in facts.history.changes.get(commit.id, ())} & authors.keys():
             authors[path][commit.author_email] += 1
     return tuple(
         Hotspot(

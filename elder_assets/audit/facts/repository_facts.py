@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
-from elder_assets.audit.facts.commit_log import History, HistoryBlob
+from elder_assets.audit.facts.commit_log import History
 from elder_assets.audit.facts.extraction import (
     AnyExtractor,
     BatchExtractor,
+    BlobKey,
     Extractor,
-    FactKey,
     FactStore,
     Refused,
 )
 from elder_assets.audit.facts.git_patterns import AttributeRules
 from elder_assets.audit.facts.grammars import Blob
+from elder_assets.audit.facts.history_secrets import HistorySecrets
 from elder_assets.audit.facts.source_tree import (
     READ_BYTES_MAX,
+    TextProfile,
     classify,
     find_backup_trees,
     find_virtualenvs,
@@ -80,7 +82,7 @@ class TreeFacts:
         self,
         files: Sequence[SourceFile],
         entries: Sequence[TreeEntry],
-        payloads: Mapping[str, Mapping[tuple[str, str], Any]],
+        payloads: Mapping[str, dict[tuple[str, str], Any]],
         coverage: Coverage,
         backup_trees: Mapping[str, str] | None = None,
     ) -> None:
@@ -99,8 +101,9 @@ class TreeFacts:
         Raises:
             KeyError: no rule declared that it reads this extractor.
         """
-        payload: T | None = self._payloads[extractor.name].get((file.oid, file.variant))
-        return payload
+        payloads = self._payloads[extractor.name]
+        payload: T | None = payloads.get((file.oid, file.variant))
+        return _decoded(extractor, payloads, (file.oid, file.variant)) if type(payload) is bytes else payload
 
     def each(self, extractor: Extractor[T], *classes: FileClass) -> Iterator[tuple[SourceFile, T]]:
         """Files (of these classes; all, if none is named) that have facts of one kind, in order of path."""
@@ -108,9 +111,10 @@ class TreeFacts:
         for file in self.files:
             if classes and file.file_class not in classes:
                 continue
-            payload = payloads.get((file.oid, file.variant))
+            key = (file.oid, file.variant)
+            payload = payloads.get(key)
             if payload is not None:
-                yield file, payload
+                yield file, _decoded(extractor, payloads, key) if type(payload) is bytes else payload
 
     @functools.cached_property
     def paths(self) -> frozenset[str]:
@@ -148,14 +152,17 @@ class RepositoryFacts(TreeFacts):
         tree: TreeFacts,
         history: History,
         *,
-        history_facts: Mapping[str, Sequence[tuple[HistoryBlob, Any]]] | None = None,
+        history_secrets: HistorySecrets | None = None,
         baseline: BaselineFacts | None = None,
+        is_certain: bool = True,
     ) -> None:
         super().__init__(tree.files, tree.entries, tree._payloads, tree.coverage, tree.backup_trees)  # noqa: SLF001
         self.snapshot = snapshot
         self.history = history
         self.baseline = baseline
-        self._history_facts = history_facts or {}
+        self.is_certain = is_certain
+        """False when another try may see more: an object was missing, a tool failed, history was cut off."""
+        self.history_secrets = history_secrets or HistorySecrets()
         self._derived: dict[Callable[..., Any], Any] = {}
 
     def derive(self, derivation: Callable[[RepositoryFacts], T]) -> T:
@@ -164,10 +171,6 @@ class RepositoryFacts(TreeFacts):
             self._derived[derivation] = derivation(self)
         value: T = self._derived[derivation]
         return value
-
-    def each_in_history(self, extractor: Extractor[T]) -> Sequence[tuple[HistoryBlob, T]]:
-        """Facts about blobs that are only in history; for extractors that a rule reads with `history=`."""
-        return self._history_facts[extractor.name]
 
 
 class BaselineFacts(msgspec.Struct, frozen=True):
@@ -179,68 +182,17 @@ class BaselineFacts(msgspec.Struct, frozen=True):
     """None when the commit is no longer in the repository."""
 
 
-def collect_tree(
-    source: BlobSource,
-    store: FactStore,
-    extractors: Sequence[AnyExtractor],
-    *,
-    commit: str | None = None,
-    progress: Progress = no_progress,
-) -> TreeFacts:
-    """Facts of the audited tree (or another commit's): known ones from the store, the others from the blobs.
-
-    A blob is read at most once and parsed at most once, however many extractors want it.
-    """
-    return _TreeCollector(source, store, extractors, progress).collect(commit)
-
-
-def collect_history_blobs(
-    source: BlobSource,
-    store: FactStore,
-    extractors: Sequence[AnyExtractor],
-    *,
-    progress: Progress = no_progress,
-) -> dict[str, list[tuple[HistoryBlob, Any]]]:
-    """Facts about blobs that reachable commits hold and the audited tree does not: extractor name to rows."""
-    if not extractors:
-        return {}
-    blobs = [blob for blob in source.history_blobs() if 0 < blob.size <= READ_BYTES_MAX]
-    known = store.get([_key(extractor, blob.oid, "history") for extractor in extractors for blob in blobs])
-    found: dict[str, dict[str, Any]] = {extractor.name: {} for extractor in extractors}
-    missing: dict[str, list[AnyExtractor]] = defaultdict(list)
-    for extractor in extractors:
-        for blob in blobs:
-            stored = known.get(_key(extractor, blob.oid, "history"))
-            if stored is None:
-                missing[blob.oid].append(extractor)
-            else:
-                found[extractor.name][blob.oid] = extractor.decode(stored)
-    rows: list[tuple[FactKey, bytes]] = []
-    similar: Blob | None = None
-    alike = sorted(blobs, key=lambda row: (row.path, row.size, row.oid))  # versions of one file follow each other
-    for done, (oid, data) in enumerate(source.blobs([row.oid for row in alike if row.oid in missing])):
-        progress("history", done, len(missing))
-        if data is None:
-            continue
-        content = Blob(data, "history", similar)
-        for extractor in missing[oid]:
-            payload = extractor(content)
-            found[extractor.name][oid] = payload
-            rows.append((_key(extractor, oid, "history"), extractor.encode(payload)))
-        content.similar = None  # one predecessor is kept, not a chain
-        similar = content
-    store.put(rows)
-    return {
-        name: [(blob, payloads[blob.oid]) for blob in blobs if blob.oid in payloads] for name, payloads in found.items()
-    }
-
-
-def _key(extractor: AnyExtractor, oid: str, variant: str) -> FactKey:
-    return FactKey(bytes.fromhex(oid), variant, extractor.name, extractor.version)
+def _decoded(extractor: Extractor[T], payloads: dict[tuple[str, str], Any], key: tuple[str, str]) -> T:
+    """A payload that was still as stored; it stays decoded."""
+    payload = payloads[key] = extractor.decode(payloads[key])
+    return payload
 
 
 BATCH_BYTES_MAX = 8_000_000
 """Bytes of blobs that wait for one run of a batch extractor; chosen by us: one run for most repositories."""
+BLOBS_A_PUT = 500
+"""New facts are kept after so many blobs: a killed audit loses no more work than that."""
+ATTRIBUTES_BYTES_MAX = 1_000_000
 
 
 class _Batch:
@@ -254,131 +206,210 @@ class _Batch:
         self.size = 0
 
 
-class _TreeCollector:
+class _Planned(msgspec.Struct, frozen=True):
+    """A file and the extractors that read it."""
+
+    file: SourceFile
+    extractors: tuple[AnyExtractor, ...]
+
+
+class TreeCollector:
+    """Collects the facts of trees of one repository: known ones from the store, the others from the blobs.
+
+    A blob is read at most once and parsed at most once, however many extractors want it and however many trees hold
+    it. What one tree taught serves the next; `forget` bounds the memory.
+    """
+
     def __init__(
-        self, source: BlobSource, store: FactStore, extractors: Sequence[AnyExtractor], progress: Progress
+        self,
+        source: BlobSource,
+        store: FactStore,
+        extractors: Sequence[AnyExtractor],
+        progress: Progress = no_progress,
     ) -> None:
         self._source = source
         self._store = store
-        self._extractors = [text_profile, *(e for e in extractors if e is not text_profile)]
+        self._extractors = tuple(e for e in extractors if e is not text_profile)
+        self._smallest_limit = min((e.max_bytes for e in self._extractors), default=0)
+        self._by_slot = {e.slot: e for e in (text_profile, *self._extractors)}
         self._progress = progress
-        self._payloads: dict[str, dict[tuple[str, str], Any]] = {e.name: {} for e in self._extractors}
+        self._payloads: dict[str, dict[tuple[str, str], Any]] = {e.name: {} for e in self._by_slot.values()}
+        self._loaded: set[tuple[str, str]] = set()
+        """Blobs that the store was asked for."""
+        self._planned: dict[TreeEntry, _Planned] = {}
+        self._marks: tuple[Any, ...] = ()
+        """What the classes of files depend on beside the file itself."""
         self._skipped: dict[str, str] = {}
         """Blob id to the reason why it could not be analysed."""
-        self._new_rows: list[tuple[FactKey, bytes]] = []
+        self._new_rows: dict[BlobKey, dict[str, bytes]] = {}
         self._waiting: dict[str, _Batch] = {}
         """Name of a batch extractor to the blobs that wait for its next run."""
+        self.blobs_read = 0
+        self.is_certain = True
+        """False when something failed that may succeed another time: such a result is not kept."""
 
-    def collect(self, commit: str | None) -> TreeFacts:
+    def collect(self, commit: str | None = None) -> TreeFacts:
+        """Facts of the audited tree (or another commit's)."""
         entries = self._source.tree(commit)
-        backups = find_backup_trees(entries)
-        self._attributes = self._read_attributes(entries)
-        self._virtualenvs = find_virtualenvs(entries)
+        backups = tuple(find_backup_trees(entries).items())
+        self._classify_by(entries)
+        folders = tuple(folder for folder, _ in backups)
         regular = [
             entry
             for entry in entries
-            if not entry.is_link
-            and not entry.is_submodule
-            and not any(entry.path.startswith(folder) for folder in backups)
+            if not entry.is_link and not entry.is_submodule and not entry.path.startswith(folders)
         ]
-        self._load_known(regular)
+        self._load(regular)
         self._extract_missing(regular)
-        self._store.put(self._new_rows)
-        files = [self._file(entry) for entry in regular]
-        return TreeFacts(files, entries, self._payloads, self._coverage(files), backups)
+        self._keep_new()
+        files = [self._plan(entry).file for entry in regular]
+        return TreeFacts(files, entries, self._payloads, self._coverage(files), dict(backups))
 
-    def _read_attributes(self, entries: Sequence[TreeEntry]) -> AttributeRules:
+    def forget(self, but: TreeFacts) -> None:
+        """Drop from memory the facts of all blobs that this tree does not hold; the store still has them."""
+        kept = {(file.oid, file.variant) for file in but.files}
+        for payloads in self._payloads.values():
+            for key in payloads.keys() - kept:
+                del payloads[key]
+        self._loaded &= kept
+        entries = set(but.entries)
+        self._planned = {entry: planned for entry, planned in self._planned.items() if entry in entries}
+
+    # --- classes -----------------------------------------------------------------------------------------
+
+    def _classify_by(self, entries: Sequence[TreeEntry]) -> None:
         sources = [entry for entry in entries if entry.path.rpartition("/")[2] == ".gitattributes"]
-        wanted = [entry for entry in sources if not entry.is_link and 0 < entry.size < 1_000_000]
+        wanted = [entry for entry in sources if not entry.is_link and 0 < entry.size < ATTRIBUTES_BYTES_MAX]
+        virtualenvs = find_virtualenvs(entries)
+        marks = (tuple(wanted), virtualenvs)
+        if marks == self._marks:
+            return
         contents = dict(self._source.blobs([entry.oid for entry in wanted]))
         texts = {
             entry.path.removesuffix(".gitattributes"): (contents.get(entry.oid) or b"").decode(errors="replace")
             for entry in wanted
         }
-        return AttributeRules({folder: text.splitlines() for folder, text in texts.items()})
+        self._attributes = AttributeRules({folder: text.splitlines() for folder, text in texts.items()})
+        self._virtualenvs = virtualenvs
+        self._marks = marks
+        self._planned.clear()
 
-    def _file(self, entry: TreeEntry) -> SourceFile:
-        variant = classify(entry, self._attributes, None, virtualenvs=self._virtualenvs).variant
-        profile = self._payloads[text_profile.name].get((entry.oid, variant))
+    def _classify(self, entry: TreeEntry, profile: TextProfile | None) -> SourceFile:
         return classify(entry, self._attributes, profile, virtualenvs=self._virtualenvs)
 
-    def _load_known(self, entries: Sequence[TreeEntry]) -> None:
-        self._load([(text_profile, self._file(entry)) for entry in entries])
-        self._load([pair for entry in entries for pair in self._plan(self._file(entry))])
+    def _plan(self, entry: TreeEntry) -> _Planned:
+        planned = self._planned.get(entry)
+        if planned is None:
+            file = self._classify(entry, None)
+            profile = self._profile(file)
+            if profile is not None:
+                file = self._classify(entry, profile)
+            wanting = () if file.file_class is FileClass.BINARY else self._extractors
+            planned = _Planned(file, tuple(e for e in wanting if file.size <= e.max_bytes and e.applies_to(file)))
+            if profile is not None or not self._waits_for_profile(entry):
+                self._planned[entry] = planned
+        return planned
 
-    def _plan(self, file: SourceFile) -> Iterator[tuple[AnyExtractor, SourceFile]]:
-        for extractor in self._extractors:
-            if extractor is not text_profile and file.size <= extractor.max_bytes and extractor.applies_to(file):
-                yield extractor, file
+    def _profile(self, file: SourceFile) -> TextProfile | None:
+        payloads = self._payloads[text_profile.name]
+        key = (file.oid, file.variant)
+        payload: TextProfile | bytes | None = payloads.get(key)
+        return _decoded(text_profile, payloads, key) if isinstance(payload, bytes) else payload
 
-    def _load(self, wanted: Iterable[tuple[AnyExtractor, SourceFile]]) -> None:
-        keys = {}
-        for extractor, file in wanted:
-            if (file.oid, file.variant) not in self._payloads[extractor.name]:
-                keys[_key(extractor, file.oid, file.variant)] = (extractor, file)
-        for key, stored in self._store.get(list(keys)).items():
-            extractor, file = keys[key]
-            self._payloads[extractor.name][file.oid, file.variant] = extractor.decode(stored)
+    def _waits_for_profile(self, entry: TreeEntry) -> bool:
+        """Whether the file's class may still change, once its beginning is read."""
+        return 0 <= entry.size <= READ_BYTES_MAX and entry.oid not in self._skipped
+
+    # --- known facts -------------------------------------------------------------------------------------
+
+    def _load(self, entries: Sequence[TreeEntry]) -> None:
+        keys: dict[BlobKey, tuple[str, str]] = {}
+        for entry in entries:
+            variant = self._classify(entry, None).variant if entry not in self._planned else None
+            if variant is None or (entry.oid, variant) in self._loaded:
+                continue
+            self._loaded.add((entry.oid, variant))
+            keys[BlobKey(bytes.fromhex(entry.oid), variant)] = (entry.oid, variant)
+        for key, stored in self._store.get(keys).items():
+            for slot, payload in stored.items():
+                if slot in self._by_slot:
+                    self._payloads[self._by_slot[slot].name][keys[key]] = payload
+
+    # --- new facts ---------------------------------------------------------------------------------------
 
     def _extract_missing(self, entries: Sequence[TreeEntry]) -> None:
         wanted: dict[str, list[TreeEntry]] = defaultdict(list)
         for entry in entries:
-            file = self._file(entry)
-            if file.file_class is FileClass.BINARY and (entry.oid, file.variant) not in self._profiles:
+            planned = self._plan(entry)
+            file = planned.file
+            if file.file_class is FileClass.BINARY and self._profile(file) is None:
                 continue  # binary by its name: nothing reads it
             if not 0 <= entry.size <= READ_BYTES_MAX:
                 self._skip_unread(entry)
-            elif self._lacks(file):
+            elif self._lacks(planned):
                 wanted[entry.oid].append(entry)
         for done, (oid, data) in enumerate(self._source.blobs(list(wanted))):
             self._progress("files", done, len(wanted))
             if data is None:
-                self._skipped[oid] = "the object is missing or corrupt"
+                self._skip(oid, "the object is missing or corrupt", is_certain=False)
                 continue
+            self.blobs_read += 1
             for entry in wanted[oid]:
                 self._extract(entry, data)
+            if len(self._new_rows) >= BLOBS_A_PUT:
+                self._keep_new()
         for name in sorted(self._waiting):
             self._run_batch(self._waiting[name])
+        self._waiting.clear()
 
-    @property
-    def _profiles(self) -> dict[tuple[str, str], Any]:
-        return self._payloads[text_profile.name]
-
-    def _lacks(self, file: SourceFile) -> bool:
+    def _lacks(self, planned: _Planned) -> bool:
+        file = planned.file
         key = (file.oid, file.variant)
-        return key not in self._profiles or any(
-            key not in self._payloads[extractor.name] for extractor, _ in self._plan(file)
-        )
+        if file.oid in self._skipped:
+            return False
+        return self._profile(file) is None or any(key not in self._payloads[e.name] for e in planned.extractors)
 
     def _skip_unread(self, entry: TreeEntry) -> None:
         if entry.size < 0:
-            self._skipped[entry.oid] = "the object is missing or corrupt"
+            self._skip(entry.oid, "the object is missing or corrupt", is_certain=False)
         else:
             size, limit = entry.size / 1e6, READ_BYTES_MAX / 1e6
-            self._skipped[entry.oid] = f"{size:.1f} MB, over the limit of {limit:.0f} MB"
+            self._skip(entry.oid, f"{size:.1f} MB, over the limit of {limit:.0f} MB", is_certain=True)
+
+    def _skip(self, oid: str, reason: str, *, is_certain: bool) -> None:
+        self._skipped[oid] = reason
+        self.is_certain = self.is_certain and is_certain
 
     def _extract(self, entry: TreeEntry, data: bytes) -> None:
-        file = self._file(entry)
+        file = self._classify(entry, None)
         blob = Blob(data, file.variant)
-        if (file.oid, file.variant) not in self._profiles:
+        if self._profile(file) is None:
             self._run(text_profile, file, blob)
-            file = self._file(entry)
-        for extractor, _ in self._plan(file):
-            if (file.oid, file.variant) in self._payloads[extractor.name]:
+        planned = self._plan(entry)
+        for extractor in planned.extractors:
+            if (planned.file.oid, planned.file.variant) in self._payloads[extractor.name]:
                 continue
             if isinstance(extractor, BatchExtractor):
-                self._wait(extractor, file, data)
+                self._wait(extractor, planned.file, data)
             else:
-                self._run(extractor, file, blob)
+                self._run(extractor, planned.file, blob)
 
     def _run(self, extractor: AnyExtractor, file: SourceFile, blob: Blob) -> None:
         try:
             payload = extractor(blob)
         except Exception as error:  # noqa: BLE001 - error boundary: one blob must not end an audit; it is reported
-            self._skipped[file.oid] = f"{extractor.name}: {error or type(error).__name__}"
+            self._skip(file.oid, f"{extractor.name}: {error or type(error).__name__}", is_certain=False)
             return
-        self._payloads[extractor.name][file.oid, file.variant] = payload
-        self._new_rows.append((_key(extractor, file.oid, file.variant), extractor.encode(payload)))
+        self._learn(extractor, (file.oid, file.variant), payload)
+
+    def _learn(self, extractor: AnyExtractor, key: tuple[str, str], payload: Any) -> None:
+        self._payloads[extractor.name][key] = payload
+        row = self._new_rows.setdefault(BlobKey(bytes.fromhex(key[0]), key[1]), {})
+        row[extractor.slot] = extractor.encode(payload)
+
+    def _keep_new(self) -> None:
+        self._store.put(self._new_rows)
+        self._new_rows = {}
 
     def _wait(self, extractor: BatchExtractor[Any], file: SourceFile, data: bytes) -> None:
         """Put a blob into the next run of a batch extractor; a full batch runs at once, so memory stays small."""
@@ -395,12 +426,13 @@ class _TreeCollector:
             records = extractor.batch(list(batch.blobs.values()))
         except Exception as error:  # noqa: BLE001 - error boundary: a tool that fails must not end an audit; it is reported
             records = [Refused(str(error) or type(error).__name__)] * len(batch.blobs)
-        for (oid, variant), record in zip(batch.blobs, records, strict=True):
+        for key, record in zip(batch.blobs, records, strict=True):
             if isinstance(record, Refused):
-                self._skipped[oid] = f"{extractor.name}: {record.reason}"
-                continue
-            self._payloads[extractor.name][oid, variant] = record
-            self._new_rows.append((_key(extractor, oid, variant), extractor.encode(record)))
+                self._skip(key[0], f"{extractor.name}: {record.reason}", is_certain=False)
+            else:
+                self._learn(extractor, key, record)
+
+    # --- coverage ----------------------------------------------------------------------------------------
 
     def _coverage(self, files: Sequence[SourceFile]) -> Coverage:
         eligible = [file for file in files if file.file_class in AUTHORED_CLASSES]
@@ -415,9 +447,7 @@ class _TreeCollector:
 
     def _passed_over(self, file: SourceFile) -> int:
         """The limit over which some extractor passed this file over; 0 when none did."""
-        limits = [
-            extractor.max_bytes
-            for extractor in self._extractors
-            if extractor.applies_to(file) and file.size > extractor.max_bytes
-        ]
+        if file.size <= self._smallest_limit:
+            return 0
+        limits = [e.max_bytes for e in self._extractors if e.applies_to(file) and file.size > e.max_bytes]
         return min(limits, default=0)

@@ -9,7 +9,7 @@ import pytest
 from elder_assets.audit.facts.ci import GITHUB, READS, Pipelines, is_gate, pipelines, runs_on_changes, system_of
 from elder_assets.audit.facts.commit_log import History
 from elder_assets.audit.facts.extraction import MemoryFactStore
-from elder_assets.audit.facts.repository_facts import RepositoryFacts, collect_tree
+from elder_assets.audit.facts.repository_facts import RepositoryFacts, TreeCollector
 from elder_assets.audit.facts.shell import commands_of, program_words
 from elder_assets.audit.facts.step_kinds import kind_of_action, kind_of_script
 from elder_assets.audit.testing import MemorySource
@@ -18,7 +18,7 @@ from elder_assets.audit.testing import MemorySource
 def read(**files: str) -> Pipelines:
     """The pipelines of files in memory, path to text."""
     source = MemorySource({path: textwrap.dedent(text) for path, text in files.items()})
-    tree = collect_tree(source, MemoryFactStore(), READS)
+    tree = TreeCollector(source, MemoryFactStore(), READS).collect()
     return RepositoryFacts(source.snapshot(), tree, History()).derive(pipelines)
 
 

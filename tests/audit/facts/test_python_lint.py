@@ -10,7 +10,7 @@ from elder_assets.audit.facts import python_lint as module
 from elder_assets.audit.facts.extraction import MemoryFactStore, Refused
 from elder_assets.audit.facts.grammars import Blob
 from elder_assets.audit.facts.python_lint import PythonLint, python_lint
-from elder_assets.audit.facts.repository_facts import collect_tree
+from elder_assets.audit.facts.repository_facts import TreeCollector
 from elder_assets.audit.testing import MemorySource
 
 
@@ -127,16 +127,16 @@ def test_a_batch_runs_once_for_a_tree_and_a_failure_is_in_the_coverage(monkeypat
     monkeypatch.setattr(module, "_run_ruff", counted)
     source = MemorySource({"a.py": "a = 1\n", "b.py": "b = (\n", "c/a.py": "a = 1\n"})
     store = MemoryFactStore()
-    facts = collect_tree(source, store, [python_lint])
+    facts = TreeCollector(source, store, [python_lint]).collect()
     assert runs == [2]
     assert [file.path for file, read in facts.each(python_lint) if read.faults] == ["b.py"]
-    collect_tree(source, store, [python_lint])
+    TreeCollector(source, store, [python_lint]).collect()
     assert runs == [2]
 
     def broken(_texts: dict[int, str]) -> object:
         raise module.RuffFailed("ruff does not start")
 
     monkeypatch.setattr(module, "_run_ruff", broken)
-    coverage = collect_tree(source, MemoryFactStore(), [python_lint]).coverage
+    coverage = TreeCollector(source, MemoryFactStore(), [python_lint]).collect().coverage
     assert {skipped.path for skipped in coverage.skipped} == {"a.py", "b.py", "c/a.py"}
     assert "ruff does not start" in coverage.skipped[0].reason

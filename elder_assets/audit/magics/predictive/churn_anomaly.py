@@ -35,7 +35,7 @@ def check(facts: RepositoryFacts, *, z_max: int = 5, weeks_min: int = 20, lines_
     churn: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for commit in recent_commits(facts, WEEKS * 7):
         week = (facts.snapshot.as_of - commit.committed_at) // (7 * DAY_SECONDS)
-        for change in commit.changes:
+        for change in facts.history.changes.get(commit.id, ()):
             if change.path in production and change.status != "R":
                 churn[component(change.path)][week] += change.added + change.deleted
     for name, weeks in sorted(churn.items()):

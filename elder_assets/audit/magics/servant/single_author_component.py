@@ -38,7 +38,7 @@ def check(
         code_lines[component(file.path)] += max((function.end_line for function in measured.functions), default=0)
     by_component: dict[str, Counter[str]] = defaultdict(Counter)
     for commit in commits:
-        for name in {component(change.path) for change in commit.changes}:
+        for name in {component(change.path) for change in facts.history.changes.get(commit.id, ())}:
             by_component[name][commit.author_email] += 1
     large = [n for n in sorted(code_lines) if code_lines[n] >= lines_min and by_component[n].total() >= changes_min]
     if large and active < authors_min:
