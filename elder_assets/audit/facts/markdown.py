@@ -1,4 +1,4 @@
-"""Prose documents: what a README says and where its links lead. Markdown by CommonMark, other formats by length.
+"""Prose documents: what a README says and where its links lead. Markdown by CommonMark, others line by line.
 
 Only documents that a person meets first are read: those at the root, the READMEs and contribution guides of
 folders, and `.github/`. Links in code are none. Anchors are those that GitHub makes.
@@ -19,6 +19,7 @@ import msgspec
 
 from elder_assets.audit.facts.extraction import extractor
 from elder_assets.audit.facts.grammars import Blob
+from elder_assets.audit.facts.markup_links import asciidoc_targets, rst_targets
 from elder_assets.audit.model import FileClass, SourceFile
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Link(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Prose(msgspec.Struct, frozen=True, array_like=True):
-    """What one document says. Links and anchors are known for Markdown only (`has_links`)."""
+    """What one document says. Links are known for Markdown, reStructuredText and AsciiDoc."""
 
     prose_chars: int = 0
     """Characters of text a person reads: without badges, images, code blocks and headings. One character of
@@ -57,7 +58,8 @@ class Prose(msgspec.Struct, frozen=True, array_like=True):
     links: tuple[Link, ...] = ()
     anchors: tuple[str, ...] = ()
     """Where `#...` may lead, as `anchor_key` makes them."""
-    has_links: bool = False
+    has_anchors: bool = False
+    """Whether they are known: for Markdown only."""
 
 
 CODE_SPANS_MAX = 200
@@ -79,17 +81,19 @@ def is_front_document(file: SourceFile) -> bool:
     """Whether a person meets this document first: at the root, in `.github/`, or a README or CONTRIBUTING."""
     if file.file_class in {FileClass.VENDORED, FileClass.BINARY} or not _PROSE_ENDING.search(file.path):
         return False
-    is_markdown = file.variant == "markdown" and not file.path.endswith(".mdx")
-    return (is_markdown and file.folder in {"", ".github"}) or _PROSE_NAME.search(file.path) is not None
+    has_links = file.variant in {"markdown", "rst", "asciidoc"} and not file.path.endswith(".mdx")
+    return (has_links and file.folder in {"", ".github"}) or _PROSE_NAME.search(file.path) is not None
 
 
-@extractor(version=2, wants=is_front_document, max_bytes=DOCUMENT_BYTES_MAX)
+@extractor(version=3, wants=is_front_document, max_bytes=DOCUMENT_BYTES_MAX)
 def prose(blob: Blob) -> Prose:
     """Read a document: length of its prose, headings, code, links and anchors."""
     text = _decode(blob.data)
     if blob.variant == "markdown":
         return _Reader(text).read()
-    return _read_plain(text)
+    read = {"rst": rst_targets, "asciidoc": asciidoc_targets}.get(blob.variant)
+    links = [Link(*target) for target in read(text)] if read is not None else []
+    return msgspec.structs.replace(_read_plain(text), links=tuple(links[:LINKS_MAX]))
 
 
 def _decode(data: bytes) -> str:
@@ -167,7 +171,7 @@ class _Reader:
             code_spans=tuple(self._spans[:CODE_SPANS_MAX]),
             links=tuple(self._links[:LINKS_MAX]),
             anchors=tuple(sorted(self._anchors)),
-            has_links=True,
+            has_anchors=True,
         )
 
     def _read_inline(self, tokens: list[Token], line: int) -> str:

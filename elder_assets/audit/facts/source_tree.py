@@ -195,6 +195,7 @@ _FORMATS_BY_NAME: Sequence[tuple[re.Pattern[str], str]] = tuple(
         (r"\.(?:csproj|fsproj|vbproj|props|targets|xml|pom|nuspec|plist)$", "xml"),
         (r"(?i:\.(?:md|mdx|markdown))$", "markdown"),
         (r"\.rst$", "rst"),
+        (r"(?i:\.(?:adoc|asciidoc))$", "asciidoc"),
         (r"\.(?:sh|bash|zsh|ksh)$", "shell"),
         (r"^Jenkinsfile", "jenkinsfile"),
     )

@@ -45,7 +45,7 @@ def test_restructured_text_counts_prose_without_titles_and_directives():
     assert found.prose_chars == len("Ten chars.") + len("shop")
     assert [h.text for h in found.headings] == ["Shop", "Usage"]
     assert found.code_blocks == 1
-    assert not found.has_links
+    assert not found.has_anchors
 
 
 def test_a_character_that_stands_for_a_word_counts_as_three():

@@ -67,3 +67,85 @@ def test_an_address_without_scheme_is_named_as_such():
         "link to 'ann@shop.example': it is taken for a path, because mailto: is missing",
         "link to 'www.shop.example': it is taken for a path, because https:// is missing",
     ]
+
+
+RST = """
+Basket
+======
+
+See `the guide <docs/guide.md>`_, `a lost one
+<docs/gone.md>`__ and `web <https://example.org>`_, `mail <ann@example.org>`_, `alias <other_>`_.
+Inline ``code `x <nowhere>`_`` is none, nor is :doc:`role <nowhere>` or `site <page.html>`_.
+
+.. _named: docs/gone2.md
+.. _alias: named_
+.. image:: img/logo.png
+.. |badge| image:: img/gone.png
+   :target: nowhere
+.. include:: gone.rst
+.. .. image:: img/comment.png
+.. a comment with `x <nowhere>`_
+
+.. code-block:: rst
+
+   .. image:: img/in-code.png
+
+.. note::
+
+   A `note <docs/gone3.md>`_ is text.
+
+An example::
+
+    .. image:: img/literal.png
+    `x <nowhere>`_
+
+After it `end <docs/gone4.md>`_.
+"""
+
+
+def test_links_of_restructured_text():
+    assert targets(RST, "README.rst") == [
+        "docs/gone.md", "docs/gone2.md", "img/gone.png", "gone.rst", "docs/gone3.md", "docs/gone4.md",
+    ]  # fmt: skip
+
+
+ADOC = """= Basket
+:imagesdir: img
+
+image::logo.png[Logo]
+image::gone.png[Logo]
+See link:docs/guide.md[the guide], link:docs/gone.md[a lost one], link:https://example.org[web], `link:code[x]`,
+xref:gone.adoc#part[part], xref:part[part], <<gone2.adoc#part,part>>, link:{base}/x[computed], link:page.html[site].
+\\include::escaped.adoc[]
+include::gone3.adoc[]
+include::gone4.adoc[opts=optional]
+// link:comment[x]
+
+----
+include::listing.adoc[]
+link:listing[x]
+----
+
+ifdef::env-site[]
+include::site.adoc[]
+endif::[]
+image:gone5.png[inline]
+"""
+
+
+def test_links_of_asciidoc():
+    assert targets(ADOC, "README.adoc") == [
+        "img/gone.png", "docs/gone.md", "gone.adoc#part", "gone2.adoc#part", "gone3.adoc", "img/gone5.png",
+    ]  # fmt: skip
+
+
+def test_an_image_folder_that_depends_on_a_condition_is_not_known():
+    text = "= Basket\nifndef::imagesdir[]\n:imagesdir: img\nendif::[]\nimage::logo.png[Logo]\n"
+    assert targets(text, "README.adoc") == []
+
+
+def test_hostile_markup_takes_no_time():
+    for piece in ("a`", "`", "`a <", "\\:", ".. _a:", "`a`"):
+        lines = ".. _" + piece * 400 + "\n" + (piece * 400 + "\n") * 50
+        assert targets(lines, "README.rst") == []
+    assert targets(("link:" * 200 + "++" * 200 + "`" * 99 + "\n") * 50, "README.adoc") == []

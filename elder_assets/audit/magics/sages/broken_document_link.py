@@ -26,7 +26,8 @@ def check(facts: RepositoryFacts) -> Iterator[Outcome]:
     Why: the reader who follows it meets an error page instead of the answer.
     Remedy: point the link at where the thing is now, or remove it.
     Source: CommonMark 0.31, Links; GitHub Docs, Relative links and anchors in README files.
-    Limits: Markdown only: READMEs, contribution guides and the documents at the root. Links are followed as the
+    Limits: Markdown, reStructuredText and AsciiDoc (of the last two no anchors, and nothing in conditions): READMEs,
+    contribution guides and the documents at the root. Links are followed as the
     code host follows them; documents inside the source folder of a site generator, change logs, issue templates,
     GitHub's own pages (`../../issues`), line anchors, build output and web addresses are not looked at. Anchors are
     compared without punctuation, because renderers differ there.
@@ -54,7 +55,7 @@ def check(facts: RepositoryFacts) -> Iterator[Outcome]:
     sites = _site_folders(facts)
     names = _Names(facts)
     for file, content in facts.each(prose, FileClass.DOCS, FileClass.CONFIG):
-        if not content.has_links or _is_out_of_scope(file, sites):
+        if _is_out_of_scope(file, sites):
             continue
         seen: set[str] = set()
         for link in content.links:
@@ -160,6 +161,8 @@ class _Target(NamedTuple):
             return None
         if written.startswith("/") and not posixpath.splitext(written)[1]:
             return None  # a page of the host or of a site
+        if file.variant in {"rst", "asciidoc"} and written.endswith((".html", ".htm")):
+            return None  # rendered from another document
         path = _resolve(file.folder, written)
         if path.startswith("..") or _HOST_PAGES.search(path.removeprefix(file.folder).strip("/")):
             return None
@@ -228,6 +231,6 @@ class _Names:
     @staticmethod
     def _missing_anchor(fragment: str, there: Prose | None) -> str:
         key = anchor_key(fragment)
-        if there is None or not there.has_links or not key or key in there.anchors or key in {"readme", "top"}:
+        if there is None or not there.has_anchors or not key or key in there.anchors or key in {"readme", "top"}:
             return ""
         return f"no heading or anchor '#{unquote(fragment)}' there"

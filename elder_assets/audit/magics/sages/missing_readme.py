@@ -94,6 +94,6 @@ def _weakness(document: Prose, prose_chars_min: int) -> str:
         or any(" " in span for span in document.code_spans)
         or any(_USE_WORDS.search(f"{link.text} {link.target}") for link in document.links)
     )
-    if says_how or not (document.has_links or document.headings):
+    if says_how or not (document.has_anchors or document.headings):
         return ""  # a text without markup may say it in words that we cannot tell from others
     return "shows no way to install, run or use it: no such heading, link, command or code block"
