@@ -19,7 +19,6 @@ import click
 if TYPE_CHECKING:
     from elder_assets.audit.model import Verdict
     from elder_assets.audit.report import Style
-    from elder_assets.audit.ruler import Ruler
     from resources.settings import Settings
 
 EXIT_FAILED = 1
@@ -97,8 +96,7 @@ def audit(  # noqa: PLR0917 - one parameter an option
     """Audit a repository and print the report."""
     from elder_assets.audit.report import verdict_failure
 
-    ruler = _ruler(ruler_file)
-    verdict = _audit(target, ref, staged=staged, baseline=baseline, magics=magics, ruler=ruler, quiet=quiet)
+    verdict = _audit(target, ref, staged=staged, baseline=baseline, magics=magics, ruler_file=ruler_file, quiet=quiet)
     rendered = _render(verdict, form, show_all=show_all, is_file=output is not None)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -113,33 +111,26 @@ def audit(  # noqa: PLR0917 - one parameter an option
 
 
 def _audit(
-    target: str, ref: str, *, staged: bool, baseline: str | None, magics: tuple[str, ...], ruler: Ruler, quiet: bool
+    target: str,
+    ref: str,
+    *,
+    staged: bool,
+    baseline: str | None,
+    magics: tuple[str, ...],
+    ruler_file: Path | None,
+    quiet: bool,
 ) -> Verdict:
-    from elder_assets.audit.engine import audit as run_audit
-    from resources.facts_cache import open_facts
-    from resources.git.reader import GitSource
-    from resources.git.repository import open_repository
+    from resources.audits import audit_opened, open_source, ruler_for
     from resources.settings import load_settings
 
-    settings = load_settings()
     if staged and ref != "HEAD":
         raise click.UsageError("--staged audits the index; it goes with no --ref")
-    with open_repository(target, settings) as repository, open_facts(settings, repository.key) as facts:
-        if staged and repository.index is None:
-            raise click.UsageError(f"--staged: {target} has no index; it is for local work trees")
-        source = GitSource(
-            repository.git_dir,
-            repository.key,
-            ref,
-            store=facts,
-            notes=() if staged else repository.notes,
-            staged_index=repository.index if staged else None,
-        )
-        with source:
-            progress = _progress(quiet=quiet)
-            verdict = run_audit(source, facts, ruler, baseline, magics=magics, progress=progress)
-            progress("", 0, 0)
-            return verdict
+    with open_source(target, load_settings(), ref, staged=staged) as opened:
+        progress = _progress(quiet=quiet)
+        ruler = ruler_for(opened.facts, ruler_file)
+        verdict = audit_opened(opened, ruler, baseline, magics=magics, progress=progress)
+        progress("", 0, 0)
+        return verdict
 
 
 def _progress(*, quiet: bool) -> Callable[[str, int, int], None]:
@@ -157,12 +148,6 @@ def _progress(*, quiet: bool) -> Callable[[str, int, int], None]:
             sys.stderr.flush()
 
     return show
-
-
-def _ruler(file: Path | None) -> Ruler:
-    from elder_assets.audit.ruler import default_ruler, load_ruler
-
-    return default_ruler() if file is None else load_ruler(file.read_bytes(), str(file))
 
 
 def _render(verdict: Verdict, form: str, *, show_all: bool, is_file: bool) -> bytes:

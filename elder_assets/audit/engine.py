@@ -23,7 +23,16 @@ from elder_assets.audit.facts.repository_facts import (
 )
 from elder_assets.audit.facts.secrets import secrets
 from elder_assets.audit.identity import fingerprints
-from elder_assets.audit.judgement import Answer, Judged, Judgement, judged_key, limits_of, magic_result, verdict_of
+from elder_assets.audit.judgement import (
+    JUDGED,
+    Answer,
+    Judged,
+    Judgement,
+    judged_key,
+    limits_of,
+    magic_result,
+    verdict_of,
+)
 from elder_assets.audit.model import (
     Checked,
     FileClass,
@@ -35,7 +44,6 @@ from elder_assets.audit.model import (
     Outcome,
     Severity,
     Status,
-    Tier,
     Verdict,
 )
 from elder_assets.audit.registry import Catalogue, Rule, catalogue
@@ -44,8 +52,6 @@ from elder_assets.audit.source import BlobSource
 
 Limits = Mapping[str, Mapping[str, int]]
 """Rule code to its limits by name."""
-JUDGED = "judged"
-"""Kind of record that holds judgements, by `judged_key`."""
 
 
 def audit(
@@ -191,6 +197,7 @@ def _judge_rule(rule: Rule, facts: RepositoryFacts, limits: Mapping[str, int]) -
     def judgement(status: Status, reason: str = "", units: int = 0, answers: Sequence[Answer] = ()) -> Judgement:
         return Judgement(
             rule=rule.code,
+            name=rule.name,
             magic=rule.magic,
             severity=rule.severity,
             remedy=rule.remedy,
@@ -258,8 +265,3 @@ def _identify(rule: Rule, found: Sequence[Found]) -> list[Answer]:
         )
         for item, mark in zip(found, fingerprints(rule.birth_code, found), strict=True)
     ]
-
-
-def gate_findings(findings: Iterable[Finding]) -> list[Finding]:
-    """Findings that fail a check by themselves: tier gate, CRITICAL or HIGH (D15)."""
-    return [f for f in findings if f.tier is Tier.GATE and f.severity in {Severity.CRITICAL, Severity.HIGH}]

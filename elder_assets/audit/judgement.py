@@ -29,6 +29,9 @@ from elder_assets.audit.model import (
 from elder_assets.audit.ruler import RuleMeasure, Ruler
 from elder_assets.audit.scoring import score_magic, score_overall
 
+JUDGED = "judged"
+"""Kind of record that holds judgements, by `judged_key`."""
+
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
     """One finding of a judgement: all of it but what the ruler decides."""
@@ -49,6 +52,7 @@ class Judgement(msgspec.Struct, frozen=True, array_like=True):
     """How one rule came out on one snapshot."""
 
     rule: str
+    name: str
     magic: str
     severity: Severity
     """As the rule declares it; the ruler may move it."""
@@ -152,6 +156,7 @@ def outcome_of(judgement: Judgement, findings: Iterable[Finding]) -> RuleOutcome
         units=judgement.units,
         affected=len({finding.unit for finding in findings if finding.severity is not Severity.INFO}),
         duration_ms=judgement.duration_ms,
+        name=judgement.name,
     )
 
 

@@ -240,6 +240,8 @@ class RuleOutcome(msgspec.Struct, frozen=True, kw_only=True):
     units: int = 0
     affected: int = 0
     duration_ms: float = 0.0
+    name: str = ""
+    """The rule's name, for people; '' where it was not kept."""
 
 
 class MagicResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from elder_assets.audit.engine import gate_findings
 from elder_assets.audit.model import Finding, MagicResult, Severity, Status, Tier, Verdict
-from elder_assets.audit.registry import Catalogue, Rule, catalogue
-from elder_assets.audit.scoring import rounded
+from elder_assets.audit.scoring import gate_findings, rounded
+
+if TYPE_CHECKING:
+    from elder_assets.audit.registry import Catalogue, Rule
 
 SCHEMA_VERSION = 1
 FINDINGS_SHOWN = 20
@@ -109,6 +110,8 @@ _SECURITY_SEVERITIES = {"critical": "9.5", "high": "8.0", "medium": "5.5", "low"
 
 def to_sarif(verdict: Verdict, *, version: str) -> dict[str, Any]:
     """The verdict as one SARIF run with relative addresses and our fingerprints."""
+    from elder_assets.audit.registry import catalogue  # loads every rule, which a text report does without
+
     rules = catalogue()
     findings = shown_findings(verdict)
     used = sorted({finding.rule for finding in findings})
@@ -273,12 +276,13 @@ def _finding_lines(verdict: Verdict, style: Style, *, show_all: bool) -> list[st
     for finding in open_ones + (notices if show_all else []):
         by_rule[finding.rule].append(finding)
     groups = sorted(by_rule.values(), key=lambda group: min((f.tier.rank, f.severity.rank, f.rule) for f in group))
+    names = {outcome.rule: outcome.name for outcome in verdict.outcomes}
     lines, shown = [], 0
     for group in groups:
         room = len(group) if show_all else min(len(group), 4, FINDINGS_SHOWN - shown)
         if room <= 0:
             break
-        lines += _group(group, room, style)
+        lines += _group(group, names[group[0].rule], room, style)
         shown += room
     total = len(open_ones)
     if not show_all and (total > shown or notices):
@@ -289,13 +293,12 @@ def _finding_lines(verdict: Verdict, style: Style, *, show_all: bool) -> list[st
     return [*lines, f"`elder explain {rule}` says what a rule means and what to do."]
 
 
-def _group(group: Sequence[Finding], room: int, style: Style) -> list[str]:
+def _group(group: Sequence[Finding], name: str, room: int, style: Style) -> list[str]:
     worst = min(group, key=lambda finding: finding.severity.rank)
-    rule = catalogue().rule(worst.rule)
     severity = style.paint(str(worst.severity), *_SEVERITY_COLOURS.get(worst.severity, ()))
     tier = "gate" if worst.tier is Tier.GATE else "advice"
     count = f", {len(group)} places" if len(group) > 1 else ""
-    lines = [f"{style.paint(worst.rule, 1)} {rule.name}: {severity}, {tier}{count}"]
+    lines = [f"{style.paint(worst.rule, 1)} {name}: {severity}, {tier}{count}"]
     ordered = sorted(group, key=lambda finding: (finding.severity.rank, *finding.sort_key))
     for finding in ordered[:room]:
         place = f"{finding.path}:{finding.line}" if finding.line else finding.path

@@ -125,18 +125,17 @@ def default_ruler(rules: Catalogue | None = None) -> Ruler:
     )
 
 
-def load_ruler(content: bytes, name: str, rules: Catalogue | None = None) -> Ruler:
-    """Read a ruler document and check it against the catalogue.
+def load_ruler(content: bytes, name: str, own: Ruler | None = None) -> Ruler:
+    """Read a ruler document and check it against our own ruler (default: the built-in one).
 
     Raises:
         ConfigurationError: it is no ruler, names rules, limits or magics that do not exist, or lacks some.
     """
-    rules = rules or _all_rules()
+    own = own or default_ruler()
     try:
         ruler = msgspec.json.decode(content, type=Ruler)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise ConfigurationError(name, str(error), "a ruler document, as `elder rules --ruler` prints it") from error
-    own = default_ruler(rules)
     _same_keys(f"{name}: rules", ruler.rules, own.rules)
     _same_keys(f"{name}: weights", ruler.weights, own.weights)
     for code, measure in ruler.rules.items():

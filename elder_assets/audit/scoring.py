@@ -12,12 +12,12 @@ rules never score. Source: magics.md section 1; the weights and powers are chose
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from typing import Protocol
 
-from elder_assets.audit.model import MagicResult, RuleOutcome, Severity, Status, Tier
+from elder_assets.audit.model import Finding, MagicResult, RuleOutcome, Severity, Status, Tier
 from elder_assets.audit.ruler import Ruler
 
 PASSED_FROM = 80
@@ -135,6 +135,11 @@ def score_overall(
     if critical:
         return Status.FAILED, f"{critical[0].rule} is critical and open", score
     return status_of(score), "", score
+
+
+def gate_findings(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings that fail a check by themselves: tier gate, CRITICAL or HIGH (D15)."""
+    return [f for f in findings if f.tier is Tier.GATE and f.severity in {Severity.CRITICAL, Severity.HIGH}]
 
 
 def rounded(score: Fraction | None) -> float | None:

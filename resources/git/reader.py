@@ -86,6 +86,16 @@ class GitSource:
         return self._commit
 
     @property
+    def is_staged(self) -> bool:
+        """Whether what is staged is audited instead of a commit."""
+        return self._staged_tree is not None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What limits the audit, in words."""
+        return self._notes
+
+    @property
     def is_complete(self) -> bool:
         """Whether nothing is cut off: no shallow and no partial clone."""
         return not self._log.boundary and not is_partial(self._git_dir)
