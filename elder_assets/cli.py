@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from elder_assets.cli_history import compare, history, rescore
+
 if TYPE_CHECKING:
     from elder_assets.audit.model import Verdict
     from elder_assets.audit.report import Style
@@ -126,14 +128,14 @@ def _audit(
     if staged and ref != "HEAD":
         raise click.UsageError("--staged audits the index; it goes with no --ref")
     with open_source(target, load_settings(), ref, staged=staged) as opened:
-        progress = _progress(quiet=quiet)
+        progress = file_progress(quiet=quiet)
         ruler = ruler_for(opened.facts, ruler_file)
         verdict = audit_opened(opened, ruler, baseline, magics=magics, progress=progress)
         progress("", 0, 0)
         return verdict
 
 
-def _progress(*, quiet: bool) -> Callable[[str, int, int], None]:
+def file_progress(*, quiet: bool) -> Callable[[str, int, int], None]:
     """Report on standard error, only to a terminal, at every percent; a total of 0 wipes the line."""
     if quiet or not sys.stderr.isatty():
         return lambda _stage, _done, _total: None
@@ -320,3 +322,7 @@ def _settings() -> Settings:
     from resources.settings import load_settings
 
     return load_settings()
+
+
+for _command in (history, rescore, compare):
+    elder.add_command(_command)

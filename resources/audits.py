@@ -36,14 +36,16 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def open_source(target: str, settings: Settings, ref: str = "HEAD", *, staged: bool = False) -> Iterator[Opened]:
+def open_source(
+    target: str, settings: Settings, ref: str = "HEAD", *, staged: bool = False, key: str = ""
+) -> Iterator[Opened]:
     """Open a path or an address at a ref, or at what is staged.
 
     Raises:
         SourceError: it cannot be opened, or has no such ref.
         ConfigurationError: nothing can be staged there.
     """
-    with open_repository(target, settings) as repository, open_facts(settings, repository.key) as facts:
+    with open_repository(target, settings, key=key) as repository, open_facts(settings, repository.key) as facts:
         if staged and repository.index is None:
             raise ConfigurationError("--staged", target, "a local work tree that has an index")
         source = GitSource(
@@ -82,7 +84,19 @@ def audit_opened(
     magics: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Verdict:
-    """The verdict on an open repository: from what was judged before, else by asking the rules.
+    """The verdict on an open repository; see `judge_opened`."""
+    return verdict_of(judge_opened(opened, ruler, baseline, magics=magics, progress=progress), ruler)
+
+
+def judge_opened(
+    opened: Opened,
+    ruler: Ruler,
+    baseline: str | None = None,
+    *,
+    magics: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Judged:
+    """What the rules say about an open repository: what they said before, else they are asked.
 
     Raises:
         SourceError: the repository cannot be read.
@@ -90,10 +104,10 @@ def audit_opened(
     """
     judged = _kept(opened, ruler, baseline)
     if judged is not None:
-        return verdict_of(_only(judged, magics), ruler)
+        return _only(judged, magics)
     from elder_assets.audit import engine  # brings every rule and its parsers along
 
-    return engine.audit(
+    return engine.audit_judged(
         opened.source,
         opened.facts,
         ruler,

@@ -15,3 +15,8 @@ def utc(seconds: int) -> datetime:
     A commit may carry any number as its date.
     """
     return datetime.fromtimestamp(min(max(seconds, EARLIEST_SECONDS), LATEST_SECONDS), UTC)
+
+
+def iso(seconds: int) -> str:
+    """Seconds since the epoch as '2026-02-03T04:05:06Z'."""
+    return utc(seconds).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -79,6 +79,21 @@ def audit(
         SourceError: the repository cannot be read.
         ConfigurationError: a named magic does not exist.
     """
+    judged = audit_judged(source, store, ruler, baseline, rules=rules, magics=magics, progress=progress)
+    return verdict_of(judged, ruler)
+
+
+def audit_judged(
+    source: BlobSource,
+    store: FactStore,
+    ruler: Ruler,
+    baseline: str | None = None,
+    *,
+    rules: Catalogue | None = None,
+    magics: Collection[str] | None = None,
+    progress: Progress = no_progress,
+) -> Judged:
+    """What the rules say; kept when it is all they have to say. See `audit`."""
     facts = collect(source, store, baseline, rules=rules, progress=progress)
     judged = judge(facts, limits_of(ruler), rules=rules, magics=magics)
     if (
@@ -88,7 +103,7 @@ def audit(
         and not any(j.status is Status.ERROR for j in judged.judgements)
     ):
         keep_judged(store, judged, ruler)
-    return verdict_of(judged, ruler)
+    return judged
 
 
 def keep_judged(store: FactStore, judged: Judged, ruler: Ruler) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from elder_assets.audit.dates import iso
 from elder_assets.audit.model import Finding, MagicResult, Severity, Status, Tier, Verdict
 from elder_assets.audit.scoring import gate_findings, rounded
 
@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 FINDINGS_SHOWN = 20
-
-
-def iso(seconds: int) -> str:
-    """Seconds since the epoch as UTC, `2026-11-21T02:00:00Z`."""
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def shown_findings(verdict: Verdict) -> list[Finding]:

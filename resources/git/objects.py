@@ -115,11 +115,10 @@ class ObjectReader:
             if not is_whole:  # given up in the middle: what is still in the pipe belongs to nobody
                 self._stop_contents()
 
-    def content(self, name: str) -> bytes | None:
-        """Content of one object, by id or by any name that git resolves."""
-        for _, data in self.contents([name]):
-            return data
-        return None
+    def content(self, name: str, bytes_max: int | None = None) -> bytes | None:
+        """Content of one object, by id or by any name that git resolves; None as in `contents`."""
+        ((_, data),) = self.contents([name], bytes_max)
+        return data
 
     # --- sizes -------------------------------------------------------------------------------------------
 

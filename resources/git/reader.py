@@ -111,9 +111,9 @@ class GitSource:
 
     def _resolve(self, ref: str, *, is_needed: bool) -> str:
         if "\n" not in ref and "\0" not in ref:
-            for oid, kind, _ in self._objects.check([ref + "^{commit}"]):
-                if kind == "commit":
-                    return oid
+            ((oid, kind, _),) = self._objects.check([ref + "^{commit}"])
+            if kind == "commit":
+                return oid
         if not is_needed:
             return ""
         known = run(self._git_dir, "for-each-ref", "--format=%(refname:short)", "--count=5000").decode().splitlines()
@@ -167,10 +167,10 @@ class GitSource:
             except SourceError as error:
                 msg = f"the tree of {(self._commit or treeish)[:12]} cannot be read: {error}"
                 raise SourceError(msg) from error
-        for oid, kind, _ in self._objects.check([commit + "^{tree}"]):
-            if kind == "tree":
-                return self._trees.listing(oid)
-        raise UnknownRevision(commit)
+        ((oid, kind, _),) = self._objects.check([commit + "^{tree}"])
+        if kind != "tree":
+            raise UnknownRevision(commit)
+        return self._trees.listing(oid)
 
     def blobs(self, oids: Iterable[str], bytes_max: int | None = None) -> Iterator[tuple[str, bytes | None]]:
         """See BlobSource."""
@@ -209,9 +209,7 @@ class GitSource:
         return graph, graph.place(self._commit)
 
     def _mailmap(self) -> bytes:
-        for _, content in self._objects.contents([f"{self._commit}:.mailmap"], MAILMAP_BYTES_MAX):
-            return content or b""
-        return b""
+        return self._objects.content(f"{self._commit}:.mailmap", MAILMAP_BYTES_MAX) or b""
 
     def first_parents(self) -> Sequence[Commit]:
         """The audited commit and its first parents, newest first.
