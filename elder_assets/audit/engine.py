@@ -216,7 +216,7 @@ def _judge_rule(rule: Rule, facts: RepositoryFacts, limits: Mapping[str, int]) -
             magic=rule.magic,
             severity=rule.severity,
             remedy=rule.remedy,
-            limits=dict(limits),
+            limits=dict(sorted(limits.items())),
             status=status,
             reason=reason,
             units=units,
