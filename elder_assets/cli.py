@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from elder_assets.cli_cache import cache
 from elder_assets.cli_history import compare, history, rescore
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def elder() -> None:
 @click.option("--ref", default="HEAD", help="Branch, tag or commit to audit.")
 @click.option("--staged", is_flag=True, help="Audit what is staged for the next commit; for hooks.")
 @click.option("--baseline", default=None, metavar="COMMIT", help="Earlier audit that some rules compare with.")
+@click.option("--since", default="", metavar="COMMIT", help="Audited before; say what changed. The result is the same.")
 @click.option("--magic", "magics", multiple=True, metavar="NAME", help="Only this magic; may be repeated.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to a file.")
@@ -87,6 +89,7 @@ def audit(  # noqa: PLR0917 - one parameter an option
     ref: str,
     staged: bool,
     baseline: str | None,
+    since: str,
     magics: tuple[str, ...],
     form: str,
     output: Path | None,
@@ -98,7 +101,9 @@ def audit(  # noqa: PLR0917 - one parameter an option
     """Audit a repository and print the report."""
     from elder_assets.audit.report import verdict_failure
 
-    verdict = _audit(target, ref, staged=staged, baseline=baseline, magics=magics, ruler_file=ruler_file, quiet=quiet)
+    verdict = _audit(
+        target, ref, staged=staged, baseline=baseline, since=since, magics=magics, ruler_file=ruler_file, quiet=quiet
+    )
     rendered = _render(verdict, form, show_all=show_all, is_file=output is not None)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -118,16 +123,20 @@ def _audit(
     *,
     staged: bool,
     baseline: str | None,
+    since: str,
     magics: tuple[str, ...],
     ruler_file: Path | None,
     quiet: bool,
 ) -> Verdict:
-    from resources.audits import audit_opened, open_source, ruler_for
+    from resources.audits import audit_opened, changed_paths, open_source, ruler_for
     from resources.settings import load_settings
 
     if staged and ref != "HEAD":
         raise click.UsageError("--staged audits the index; it goes with no --ref")
     with open_source(target, load_settings(), ref, staged=staged) as opened:
+        if since and not quiet:
+            changed = changed_paths(opened, since)
+            click.echo(f"{len(changed)} files changed since {since}", err=True)
         progress = file_progress(quiet=quiet)
         ruler = ruler_for(opened.facts, ruler_file)
         verdict = audit_opened(opened, ruler, baseline, magics=magics, progress=progress)
@@ -324,5 +333,5 @@ def _settings() -> Settings:
     return load_settings()
 
 
-for _command in (history, rescore, compare):
+for _command in (history, rescore, compare, cache):
     elder.add_command(_command)

@@ -60,6 +60,17 @@ def open_source(
             yield Opened(source, facts, repository.key)
 
 
+def changed_paths(opened: Opened, since: str) -> list[str]:
+    """Paths that were added, changed or deleted since another commit, in order.
+
+    Raises:
+        UnknownRevision: there is no such commit.
+    """
+    before = {entry.path: (entry.mode, entry.oid) for entry in opened.source.tree(since)}
+    after = {entry.path: (entry.mode, entry.oid) for entry in opened.source.tree()}
+    return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+
+
 def ruler_for(facts: FactStore, file: Path | None = None) -> Ruler:
     """The ruler of a file, else the built-in one; the latter is kept, since making it loads every rule.
 

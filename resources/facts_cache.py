@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +35,16 @@ BUSY_SECONDS = 60
 
 _DECODER = msgspec.msgpack.Decoder(dict[str, bytes])
 _ENCODER = msgspec.msgpack.Encoder()
+
+
+class CacheStats(msgspec.Struct, frozen=True):
+    """What one cache file holds."""
+
+    blobs: int
+    records: dict[str, int]
+    """Kind to how many."""
+    size: int
+    """Bytes on disk."""
 
 
 class SqliteFactStore:
@@ -100,7 +110,7 @@ class SqliteFactStore:
         before = [("DELETE FROM record WHERE kind = ?", (kind,))] if only else []
         self._write("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)", prepared, before=before)
 
-    def _read(self, query: str, values: Sequence[bytes | str]) -> list[Any]:
+    def _read(self, query: str, values: Sequence[bytes | str | int]) -> list[Any]:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.DatabaseError:
@@ -126,6 +136,58 @@ class SqliteFactStore:
             self._connection.close()
             _remove(self._path)
             self._connection = self._open()
+
+    # --- upkeep ------------------------------------------------------------------------------------------
+
+    def stats(self) -> CacheStats:
+        """What the file holds."""
+        (blobs,) = self._connection.execute("SELECT count(*) FROM fact").fetchone()
+        kinds = self._connection.execute("SELECT kind, count(*) FROM record GROUP BY kind ORDER BY kind").fetchall()
+        size = sum(file.stat().st_size for file in self._path.parent.glob(self._path.name + "*"))
+        return CacheStats(blobs=blobs, records=dict(kinds), size=size)
+
+    def sample(self, count: int) -> list[BlobKey]:
+        """Keys of blobs, chosen at random."""
+        rows = self._read("SELECT oid, variant FROM fact ORDER BY random() LIMIT ?", [count])
+        return [BlobKey(*row) for row in rows]
+
+    def damaged(self) -> int:
+        """Rows that do not fit their digests; they are taken for absent and replaced by the next audit."""
+        facts = self._connection.execute("SELECT oid, variant, digest, payload FROM fact")
+        records = self._connection.execute("SELECT key, kind, digest, payload FROM record")
+        return sum(
+            digest != _digest(key, name, payload) for rows in (facts, records) for key, name, digest, payload in rows
+        )
+
+    def forget(self, keys: Iterable[BlobKey]) -> None:
+        """Drop everything that is known about blobs."""
+        with self._connection:
+            self._connection.executemany("DELETE FROM fact WHERE oid = ? AND variant = ?", list(keys))
+
+    def prune(self, slots: Collection[str], code: bytes) -> int:
+        """Drop facts in other slots, judgements of other code and damaged rows; how many bytes the file lost."""
+        before = self.stats().size
+        changed: list[tuple[bytes, bytes, bytes, str]] = []
+        gone: list[tuple[bytes, str]] = []
+        for oid, variant, digest, payload in self._connection.execute("SELECT oid, variant, digest, payload FROM fact"):
+            known = _DECODER.decode(payload) if digest == _digest(oid, variant, payload) else {}
+            kept = {slot: value for slot, value in known.items() if slot in slots}
+            if not kept:
+                gone.append((oid, variant))
+            elif len(kept) < len(known):
+                fresh = _ENCODER.encode(kept)
+                changed.append((_digest(oid, variant, fresh), fresh, oid, variant))
+        with self._connection:
+            self._connection.executemany("DELETE FROM fact WHERE oid = ? AND variant = ?", gone)
+            self._connection.executemany(
+                "UPDATE fact SET digest = ?, payload = ? WHERE oid = ? AND variant = ?", changed
+            )
+            self._connection.execute(
+                "DELETE FROM record WHERE kind IN ('judged', 'point') AND substr(key, 1, ?) != ?", (len(code), code)
+            )
+        self._connection.execute("VACUUM")
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return before - self.stats().size
 
     def close(self) -> None:
         """Close the file."""

@@ -314,9 +314,17 @@ def code_digest() -> str:
 
 
 def judged_key(revision: str, baseline: str | None, limits: Mapping[str, Mapping[str, int]]) -> bytes:
-    """What two audits must have in common to say the same before they are weighed: commit, baseline, code, limits."""
-    document = msgspec.json.encode([revision, baseline or "", code_digest(), limits], order="sorted")
-    return hashlib.sha256(document).digest()
+    """What two audits must have in common to say the same before they are weighed: code, commit, baseline, limits.
+
+    It begins with `code_prefix`, so that what other code judged can be told apart.
+    """
+    document = msgspec.json.encode([revision, baseline or "", limits], order="sorted")
+    return code_prefix() + hashlib.sha256(document).digest()
+
+
+def code_prefix() -> bytes:
+    """The first 8 bytes of the code's digest."""
+    return bytes.fromhex(code_digest()[:16])
 
 
 def limits_of(ruler: Ruler) -> dict[str, dict[str, int]]:

@@ -17,6 +17,7 @@ from elder_assets.audit.facts.commit_log import (
     HISTORY_WINDOW_DAYS,
     Commit,
     CommitGraph,
+    FileChange,
     History,
     Introduction,
 )
@@ -169,7 +170,8 @@ class GitSource:
                 raise SourceError(msg) from error
         ((oid, kind, _),) = self._objects.check([commit + "^{tree}"])
         if kind != "tree":
-            raise UnknownRevision(commit)
+            msg = f"{commit!r} is no branch, tag or commit of {self._repository}"
+            raise UnknownRevision(msg)
         return self._trees.listing(oid)
 
     def blobs(self, oids: Iterable[str], bytes_max: int | None = None) -> Iterator[tuple[str, bytes | None]]:
@@ -189,7 +191,7 @@ class GitSource:
             if is_partial(self._git_dir):
                 return graph.view(place, {}, unavailable="a partial clone: objects are missing")
             since = graph.as_of(place) - HISTORY_WINDOW_DAYS * DAY_SECONDS
-            changes = self._log.changes(graph.changing(since))
+            changes = self._changes(graph, place, since)
         except HistoryUnreadable as error:
             return History(unavailable=f"git cannot read the history: {error}")
         boundary = self._log.boundary
@@ -198,6 +200,14 @@ class GitSource:
             return graph.view(place, changes)
         reason = f"a shallow clone: commits before {time.strftime('%Y-%m-%d', time.gmtime(max(cut)))} are missing"
         return graph.view(place, changes, boundary=boundary, unavailable=reason, complete_since=max(cut) + 1)
+
+    def _changes(self, graph: CommitGraph, place: int, since: int) -> Mapping[str, tuple[FileChange, ...]]:
+        """Changes of the window; later commits' too, in the same reading, for the points that will ask for them."""
+        try:
+            return self._log.changes(graph.changing(since))
+        except HistoryUnreadable:  # an object that only a later commit needs may be missing
+            own = [commit for commit in graph.changing(since) if graph.position[commit.id] <= place]
+            return self._log.changes(own)
 
     def _place(self) -> tuple[CommitGraph, int]:
         """The commits, and the place of the audited one among the first parents."""
