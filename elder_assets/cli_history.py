@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from elder_assets.audit.ruler import Ruler
 
 SCHEMA_VERSION = 1
+MOVED_MAX = 4
+"""Rules named beside a week."""
 RULER_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -95,26 +97,36 @@ def history_json(key: str, ruler: Ruler, points: Sequence[WeekPoint], scored: Se
 
 
 def _history_lines(key: str, points: Sequence[WeekPoint], scored: Sequence[PointScore]) -> list[str]:
+    """A table of the weeks in which a score moved, and the rules that moved it."""
     from elder_assets.audit.scoring import rounded
 
     if not points:
         return [f"{key}: no commits"]
-    magics = points[-1].point.magics
-    lines = [
-        key,
-        "",
-        "  ".join([f"{'week':8}", f"{'commit':12}", f"{'score':>5}", *(f"{name:>10}" for name in magics)]),
-    ]
-    before = None
+    names = points[-1].point.magics
+    heading = [f"{'week':8}", f"{'commit':8}", "score", *(f"{name[:9]:>9}" for name in names), "units with findings"]
+    lines = [key, "", "  ".join(heading)]
+    before: PointScore | None = None
+    shown_before: list[str] = []
     for point, score in zip(points, scored, strict=True):
-        row = (point.point.commit, score.score, tuple(magic.score for magic in score.magics))
-        if row == before:
-            continue  # nothing landed in this week: the line above still holds
-        before = row
-        shown = [_shown(rounded(score.score), 5), *(_shown(rounded(magic.score), 10) for magic in score.magics)]
-        lines.append("  ".join([f"{point.week.name:8}", point.point.commit[:12], *shown]))
+        shown = [_shown(rounded(score.score), 5), *(_shown(rounded(magic.score), 9) for magic in score.magics)]
+        if shown != shown_before:
+            moved = ", ".join(_moved(before, score)[:MOVED_MAX])
+            lines.append("  ".join([f"{point.week.name:8}", point.point.commit[:8], *shown, moved]).rstrip())
+            before, shown_before = score, shown
     distinct = len({point.point.commit for point in points})
-    return [*lines, "", f"{len(points)} weeks, {distinct} commits; weeks in which nothing landed are left out."]
+    return [*lines, "", f"{len(points)} weeks, {distinct} commits; weeks in which no score moved are left out."]
+
+
+def _moved(before: PointScore | None, after: PointScore) -> list[str]:
+    """Rules with more or fewer affected units than before, most first: ['TDD002 -3']."""
+    if before is None:
+        return []
+    units = [
+        {outcome.rule: outcome.affected for magic in score.magics for outcome in magic.outcomes}
+        for score in (before, after)
+    ]
+    moved = {rule: units[1].get(rule, 0) - units[0].get(rule, 0) for rule in sorted({*units[0], *units[1]})}
+    return [f"{rule} {change:+d}" for rule, change in sorted(moved.items(), key=lambda row: -abs(row[1])) if change]
 
 
 def _shown(score: float | None, width: int) -> str:

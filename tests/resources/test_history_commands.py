@@ -40,10 +40,11 @@ def test_history_gives_one_point_a_week(shop: Shop):
     assert (weeks[3]["score"], weeks[3]["status"]) == (newest["score"], newest["status"])
 
 
-def test_history_leaves_quiet_weeks_out_of_the_table(shop: Shop):
+def test_the_table_shows_weeks_in_which_a_score_moved_and_the_rules_that_moved_it(shop: Shop):
     text = run("history", shop.folder, "--weeks", "3").output
     assert [word in text for word in ("2026-W03", "2026-W04", "2026-W05", "2026-W06")] == [False, True, False, True]
     assert "3 weeks, 2 commits" in text
+    assert "TDD002 -1" in text
 
 
 def test_compare_says_that_the_code_changed(shop: Shop):
