@@ -77,7 +77,7 @@ def text_profile(blob: Blob) -> TextProfile:
 
 _VENDORED_PATH = re.compile(
     r"(?:^|/)(?:vendor|vendors|vendored|_vendor|third[_-]?party|3rdparty|node_modules|bower_components"
-    r"|site-packages|Godeps|extern|externals?)/"
+    r"|site-packages|Godeps|extern|externals)/"  # not `external`: most often one's own code about others
     r"|(?:^|/)deps/[^/]+/"  # a package each; files right below it are often one's own
     r"|(?:^|/)(?:gradlew(?:\.bat)?|mvnw(?:\.cmd)?|\.yarn/releases/.*|\.pnp\.c?js)$"
     r"|(?:^|/)(?:jquery|bootstrap|d3|react|angular|lodash|underscore|moment)[-.]\d[\w.-]*\.(?:js|css)$",

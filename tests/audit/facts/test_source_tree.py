@@ -86,6 +86,8 @@ generated   src/fetch.pb.ts
 generated   package-lock.json
 generated   static/app.min.js
 vendored    vendor/a/b.go
+production  lib/shop/external/bank.py
+vendored    src/extern/six.py
 vendored    deps/v8/a.js
 production  api/deps/auth.py
 vendored    web/node_modules/a/index.js
