@@ -139,13 +139,11 @@ def _grammar(variant: str) -> Any:  # tree_sitter.Language; imported late to kee
 class Blob:
     """The bytes of one file, read and parsed at most once, shared by all extractors that want it."""
 
-    __slots__ = ("__dict__", "data", "similar", "variant")
+    __slots__ = ("__dict__", "data", "variant")
 
-    def __init__(self, data: bytes, variant: str, similar: Blob | None = None) -> None:
+    def __init__(self, data: bytes, variant: str) -> None:
         self.data = data
         self.variant = variant
-        self.similar = similar
-        """A blob read just before that is much like this one. It may save work and never change an answer."""
 
     @functools.cached_property
     def text(self) -> str:

@@ -118,7 +118,7 @@ class SecretsLedger:
                 searched.add(keys[key])
                 if len(stored) > len(_NOTHING):
                     found[keys[key]] = secrets.decode(stored)
-        # Versions of one file follow each other: only what changed between them is searched.
+        # In order of path: git reads versions of one file faster when they follow each other.
         left = sorted((path, at, oid) for oid, (at, _, path) in places.items() if oid not in searched)
         rows: dict[BlobKey, dict[str, bytes]] = {}
         for oid, path, result in self._search([(oid, path) for path, _, oid in left]):
@@ -132,17 +132,11 @@ class SecretsLedger:
         return found
 
     def _search(self, wanted: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str, Secrets]]:
-        similar: Blob | None = None
         contents = self._source.blobs([oid for oid, _ in wanted], READ_BYTES_MAX)
         for (oid, path), (_, data) in zip(wanted, contents, strict=True):
-            if data is None:
-                continue  # missing, corrupt or too large: asked again by the next audit
-            self.blobs_read += 1
-            blob = Blob(data, variant_of(path), similar)
-            result = secrets(blob)
-            blob.similar = None  # one predecessor is kept, not a chain
-            similar = blob
-            yield oid, path, result
+            if data is not None:  # missing, corrupt or too large: asked again by the next audit
+                self.blobs_read += 1
+                yield oid, path, secrets(Blob(data, variant_of(path)))
 
 
 _NOTHING = msgspec.msgpack.encode(Secrets())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import itertools
 import math
@@ -18,6 +19,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+import ahocorasick_rs
 import msgspec
 
 from elder_assets.audit.facts.extraction import extractor
@@ -360,7 +362,8 @@ _LITERALS = tuple(sorted({literal for detector in DETECTORS for literal in detec
 
 def find_secrets(data: bytes) -> tuple[SecretCandidate, ...]:
     """Spans of a file that have the structure of a provider's secret, in order of position."""
-    return _candidates(data, _search(data))
+    literals = _present(data)
+    return _candidates(data, literals) if literals else ()
 
 
 def _candidates(data: bytes, literals: set[bytes]) -> tuple[SecretCandidate, ...]:
@@ -435,102 +438,35 @@ def redact(data: bytes) -> bytes:
 @extractor(version=2, max_bytes=8_000_000)
 def secrets(blob: Blob) -> Secrets:
     """Find secret candidates in any text file."""
-    literals = _present(blob)
-    return Secrets(_candidates(blob.data, literals) if literals else ())
+    return Secrets(find_secrets(blob.data))
 
 
-# --- most blobs of a history are versions of one another --------------------------------------------------
+# --- most blobs hold none: one pass for all literals ------------------------------------------------------
 
-
-def _present(blob: Blob) -> set[bytes]:
-    """The literals in a blob. Only what a similar blob (`Blob.similar`) lacks is searched for new ones."""
-    data, similar = blob.data, blob.similar
-    known = similar.__dict__.get("_secret_literals") if similar is not None else None
-    if similar is None or known is None:
-        present = _search(data)
-    else:
-        present = _search(_changes(similar.data, data)) | {literal for literal in known if literal in data}
-    blob.__dict__["_secret_literals"] = present
-    return present
-
-
-_WORD_BYTES = bytes(
-    byte if chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in "_-.:/") else 32 for byte in range(256)
-)
+_WORD = bytes(b for b in range(128) if chr(b).isalnum() or chr(b) in "_-.:/")
 _WORD_BYTES_MIN = 20
 """Every token stands in a word of at least this length: an AWS key id, the shortest, has 20 characters."""
-_WITHOUT_WORD = (b"PRIVATE KEY-----", b"AccountKey=")
+_WITHOUT_WORD = frozenset({b"PRIVATE KEY-----", b"AccountKey="})
 """Literals with a blank or '=', which end words."""
-_WITH_WORD = tuple(literal for literal in _LITERALS if literal not in _WITHOUT_WORD)
 
 
-def _search(data: bytes) -> set[bytes]:
-    """The literals that stand in long enough words: few bytes are left to be searched for each of them."""
-    present = {literal for literal in _WITHOUT_WORD if literal in data}
-    words = b" ".join([word for word in data.translate(_WORD_BYTES).split() if len(word) >= _WORD_BYTES_MIN])
-    if words:
-        present.update([literal for literal in _WITH_WORD if literal in words])
-    return present
+@functools.cache
+def _automaton() -> ahocorasick_rs.BytesAhoCorasick:
+    return ahocorasick_rs.BytesAhoCorasick(_LITERALS)
 
 
-_MARGIN = 64
-"""Kept around a change, so that a literal which touches it is whole, and so is enough of its word."""
-_PIECE_BYTES_MIN = 1_500
-_DEPTH_MAX = 8
+def _present(data: bytes) -> set[bytes]:
+    """The literals in a file that may belong to a token: those in long enough words."""
+    found: set[bytes] = set()
+    for index, start, end in _automaton().find_matches_as_indexes(data, overlapping=True):
+        literal = _LITERALS[index]
+        if literal not in found and (literal in _WITHOUT_WORD or _stands_in_token(data, start, end)):
+            found.add(literal)
+    return found
 
 
-def _changes(old: bytes, new: bytes) -> bytes:
-    """The parts of `new` that are not simply taken over from `old`, with a margin, joined by blanks.
-
-    A rough difference that costs a few memory comparisons: equal ends are cut off, then the rest is split where a
-    piece from the middle stands in both, and so on. It may call equal text changed, never changed text equal.
-    """
-    parts: list[bytes] = []
-    stack = [(old, 0, len(new), 0)]
-    while stack:
-        before, start, end, depth = stack.pop()
-        after = new[start:end]
-        prefix = _common_prefix(before, after)
-        suffix = _common_suffix(before[prefix:], after[prefix:])
-        before, after = before[prefix : len(before) - suffix], after[prefix : len(after) - suffix]
-        start, end = start + prefix, end - suffix
-        both = _anchor(before, after) if len(after) > _PIECE_BYTES_MIN and depth < _DEPTH_MAX else None
-        if both is None:
-            parts.append(new[max(0, start - _MARGIN) : end + _MARGIN])
-        else:
-            stack.append((before[: both[0]], start, start + both[1], depth + 1))
-            stack.append((before[both[0] :], start + both[1], end, depth + 1))
-    return b" ".join(parts)
-
-
-def _anchor(old: bytes, new: bytes) -> tuple[int, int] | None:
-    """Where a piece from the middle of the new part stands in both: its place in the old and in the new."""
-    for quarter in (2, 1, 3):
-        place = len(new) * quarter // 4
-        found = old.find(new[place : place + 64])
-        if found >= 0:
-            return found, place
-    return None
-
-
-def _common_prefix(left: bytes, right: bytes) -> int:
-    """Bytes that both begin with, by halving: slices are compared in C."""
-    low, high = 0, min(len(left), len(right))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if left[low:middle] == right[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _common_suffix(left: bytes, right: bytes) -> int:
-    low, high = 0, min(len(left), len(right))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if left[len(left) - middle : len(left) - low] == right[len(right) - middle : len(right) - low]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+def _stands_in_token(data: bytes, start: int, end: int) -> bool:
+    before = data[max(0, start - _WORD_BYTES_MIN) : start]
+    after = data[end : end + _WORD_BYTES_MIN]
+    length = len(before) - len(before.rstrip(_WORD)) + end - start + len(after) - len(after.lstrip(_WORD))
+    return length >= _WORD_BYTES_MIN
