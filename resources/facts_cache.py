@@ -73,11 +73,14 @@ class SqliteFactStore:
         """See FactStore."""
         found: dict[BlobKey, Payloads] = {}
         for part in _parts(keys):
-            query = "SELECT oid, variant, digest, payload FROM fact WHERE (oid, variant) IN (VALUES " + ",".join(  # noqa: S608 - only marks
-                ["(?,?)"] * len(part)
+            # A join in this order looks each key up; `(oid, variant) IN (VALUES ...)` would scan the table.
+            marks = ",".join(["(?,?)"] * len(part))
+            query = (
+                f"WITH wanted(oid, variant) AS (VALUES {marks}) SELECT oid, variant, digest, payload "  # noqa: S608 - only marks
+                "FROM wanted CROSS JOIN fact USING (oid, variant)"
             )
             values = [value for key in part for value in key]
-            for oid, variant, digest, payload in self._read(query + ")", values):
+            for oid, variant, digest, payload in self._read(query, values):
                 if digest == _digest(oid, variant, payload):
                     found[BlobKey(oid, variant)] = _DECODER.decode(payload)
         return found

@@ -43,6 +43,7 @@ from elder_assets.audit.model import (
     NotAvailable,
     Outcome,
     Severity,
+    SourceFile,
     Status,
     Verdict,
 )
@@ -157,14 +158,36 @@ def _collect_baseline(source: BlobSource, collector: TreeCollector, baseline: st
     return BaselineFacts(commit=baseline, is_ancestor=source.is_ancestor(baseline), tree=tree)
 
 
+class Said:
+    """What file rules said about files: a rule is asked once about a file, however many weeks hold it.
+
+    A file rule is a pure function of the file's path, class and facts, and `TreeCollector` keeps one SourceFile for
+    what did not change.
+    """
+
+    def __init__(self) -> None:
+        self._said: dict[str, dict[int, tuple[SourceFile, tuple[Outcome, ...]]]] = {}
+
+    def of(self, rule: Rule, file: SourceFile, facts: RepositoryFacts, limits: Mapping[str, int]) -> Iterable[Outcome]:
+        """What a rule says about a file; `limits` are the same in every call."""
+        known = self._said.setdefault(rule.code, {})
+        before = known.get(id(file))
+        if before is None:
+            before = known[id(file)] = (file, tuple(_ask_about(rule, file, facts, limits)))
+        return before[1]
+
+
 def judge(
     facts: RepositoryFacts,
     limits: Limits,
     *,
     rules: Catalogue | None = None,
     magics: Collection[str] | None = None,
+    said: Said | None = None,
 ) -> Judged:
     """Ask the rules (of all magics, or of those named) about facts; never reads git or a file.
+
+    `said` holds what file rules said about earlier trees of the same collector, by the same limits.
 
     Raises:
         ConfigurationError: a named magic does not exist.
@@ -175,7 +198,7 @@ def judge(
         if name not in known:
             raise ConfigurationError("magic", name, known)
     asked = tuple(name for name in known if not magics or name in magics)
-    judgements = [_judge_rule(rule, facts, limits[rule.code]) for name in asked for rule in rules.of(name)]
+    judgements = [_judge_rule(rule, facts, limits[rule.code], said) for name in asked for rule in rules.of(name)]
     return msgspec.structs.replace(describe(facts), magics=asked, judgements=tuple(judgements))
 
 
@@ -199,12 +222,12 @@ def judge_magic(
     return magic_result(judged, magic, ruler)
 
 
-def _judge_rule(rule: Rule, facts: RepositoryFacts, limits: Mapping[str, int]) -> Judgement:
+def _judge_rule(rule: Rule, facts: RepositoryFacts, limits: Mapping[str, int], known: Said | None) -> Judgement:
     started = time.perf_counter()
     said: list[Outcome] = []
     failure = ""
     try:
-        said.extend(_ask(rule, facts, limits))
+        said.extend(_ask(rule, facts, limits, known))
     except Exception as error:  # noqa: BLE001 - the error boundary around one rule: it becomes an ERROR outcome
         failure = str(error) if isinstance(error, ElderError) else f"{type(error).__name__}: {error}"
     duration_ms = (time.perf_counter() - started) * 1000
@@ -242,15 +265,18 @@ def _judge_rule(rule: Rule, facts: RepositoryFacts, limits: Mapping[str, int]) -
     return judgement(Status.FINDING if answers else Status.PASS, "", units, answers)
 
 
-def _ask(rule: Rule, facts: RepositoryFacts, limits: Mapping[str, int]) -> Iterable[Outcome]:
+def _ask(rule: Rule, facts: RepositoryFacts, limits: Mapping[str, int], said: Said | None) -> Iterable[Outcome]:
     if rule.scope == "repository":
         yield from rule.check(facts, **limits)
         return
     for file in facts.files:
-        if file.file_class not in rule.file_classes:
-            continue
-        for item in rule.check(FileFacts(file, facts), **limits):
-            yield _with_path(item, file.path) if isinstance(item, Found) else item
+        if file.file_class in rule.file_classes:
+            yield from _ask_about(rule, file, facts, limits) if said is None else said.of(rule, file, facts, limits)
+
+
+def _ask_about(rule: Rule, file: SourceFile, facts: RepositoryFacts, limits: Mapping[str, int]) -> Iterable[Outcome]:
+    for item in rule.check(FileFacts(file, facts), **limits):
+        yield _with_path(item, file.path) if isinstance(item, Found) else item
 
 
 def _with_path(found: Found, path: str) -> Found:

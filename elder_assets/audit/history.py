@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from elder_assets.audit.engine import judge, reads_history_blobs
+from elder_assets.audit.engine import Said, judge, reads_history_blobs
 from elder_assets.audit.facts.commit_log import CLOCK_SKEW_SECONDS, DAY_SECONDS, Commit, History
 from elder_assets.audit.facts.extraction import FactStore
 from elder_assets.audit.facts.history_secrets import HistorySecrets, SecretsLedger
@@ -117,7 +117,7 @@ def walk_weeks(
     ordered = sorted(weeks)
     known = known_points(store, ruler, [week.commit for week in ordered])
     missing = [commit for commit in dict.fromkeys(week.commit for week in ordered) if commit not in known]
-    judged = _Walker(source, store, ruler, rules or catalogue())
+    judged = _Walker(source, store, ruler, rules or catalogue(), missing)
     for week in ordered:
         if week.commit not in known:
             progress("weeks", missing.index(week.commit), len(missing))
@@ -135,12 +135,16 @@ def known_points(store: FactStore, ruler: Ruler, commits: Sequence[str]) -> dict
 class _Walker:
     """Judges commits of one line, each the past of the next."""
 
-    def __init__(self, source: PastSource, store: FactStore, ruler: Ruler, rules: Catalogue) -> None:
+    def __init__(
+        self, source: PastSource, store: FactStore, ruler: Ruler, rules: Catalogue, commits: Sequence[str]
+    ) -> None:
         self._source = source
         self._store = store
         self._limits = limits_of(ruler)
         self._rules = rules
+        self._commits = commits
         self._collector: TreeCollector | None = None
+        self._said = Said()
         self._ledger: SecretsLedger | None = None
 
     def point(self, commit: str) -> Point:
@@ -156,6 +160,7 @@ class _Walker:
         source = self._source.at(commit)
         if self._collector is None:
             self._collector = TreeCollector(source, self._store, self._rules.extractors())
+            self._collector.prepare(self._commits)
             self._ledger = SecretsLedger(source, self._store)
         tree = self._collector.collect(commit)
         self._collector.forget(tree)
@@ -167,7 +172,7 @@ class _Walker:
             history_secrets=self._held(history),
             is_certain=self._collector.is_certain and not history.unavailable,
         )
-        return judge(facts, self._limits, rules=self._rules), facts.is_certain
+        return judge(facts, self._limits, rules=self._rules, said=self._said), facts.is_certain
 
     def _held(self, history: History) -> HistorySecrets:
         if self._ledger is None or history.unavailable or not reads_history_blobs(self._rules):

@@ -72,12 +72,17 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def documentation(self) -> dict[str, str]:
         """The docstring by heading: Summary, Why, Remedy, Source, Limits; cases left out."""
-        return parse_documentation(inspect.getdoc(self.check) or "")
+        return _documentation(self.check)
 
     @property
     def remedy(self) -> str:
         """What to do about a finding."""
         return self.documentation.get("Remedy", "")
+
+
+@functools.cache
+def _documentation(check: Callable[..., Any]) -> dict[str, str]:
+    return parse_documentation(inspect.getdoc(check) or "")
 
 
 FileCheck = Callable[..., Iterator[Outcome]]

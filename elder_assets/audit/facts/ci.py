@@ -6,6 +6,7 @@ and the marks by which a failure is tolerated. What is configured outside of the
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 
@@ -212,6 +213,7 @@ def pipelines(facts: RepositoryFacts) -> Pipelines:
     return Pipelines({name: tuple(paths) for name, paths in systems.items()}, tuple(workflows), actions, tuple(broken))
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def system_of(path: str) -> str:
     """The CI system that a file configures, '' for none."""
     return next((system for system, pattern in _SYSTEMS if pattern.search(path)), "")

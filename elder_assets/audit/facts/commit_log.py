@@ -119,6 +119,7 @@ class CommitGraph:
         self.missing: frozenset[str] = frozenset()
         """Parents that are named and not known: cut off by a shallow clone, or not read yet."""
         self._order(known)
+        self._as_of: dict[int, int] = {}
         self._landings: list[Landing] = []
 
     def _order(self, known: Mapping[str, Commit]) -> None:
@@ -179,11 +180,14 @@ class CommitGraph:
 
         Dates that run ahead of it by more than CLOCK_SKEW_SECONDS come from a broken clock and are passed over.
         """
-        line = self.line[: place + 1] if place >= 0 else self.line
-        if not line:
+        place = place if place >= 0 else len(self.line) - 1
+        if place < 0:
             return 0
-        latest = line[-1].committed_at + CLOCK_SKEW_SECONDS
-        return max(commit.committed_at for commit in line if commit.committed_at <= latest)
+        if place not in self._as_of:
+            latest = self.line[place].committed_at + CLOCK_SKEW_SECONDS
+            dates = (commit.committed_at for commit in self.line[: place + 1])
+            self._as_of[place] = max(date for date in dates if date <= latest)
+        return self._as_of[place]
 
     def changing(self, since: int) -> list[Commit]:
         """Commits whose own changes are read: from a time on, and no merges."""

@@ -190,6 +190,8 @@ def _decoded(extractor: Extractor[T], payloads: dict[tuple[str, str], Any], key:
 
 BATCH_BYTES_MAX = 8_000_000
 """Bytes of blobs that wait for one run of a batch extractor; chosen by us: one run for most repositories."""
+ENTRIES_A_PORTION = 4_000
+"""Files of several trees whose facts are in memory at a time."""
 BLOBS_A_PUT = 500
 """New facts are kept after so many blobs: a killed audit loses no more work than that."""
 ATTRIBUTES_BYTES_MAX = 1_000_000
@@ -265,13 +267,39 @@ class TreeCollector:
         files = [self._plan(entry).file for entry in regular]
         return TreeFacts(files, entries, self._payloads, self._coverage(files), dict(backups))
 
-    def forget(self, but: TreeFacts) -> None:
-        """Drop from memory the facts of all blobs that this tree does not hold; the store still has them."""
-        kept = {(file.oid, file.variant) for file in but.files}
+    def prepare(self, commits: Sequence[str]) -> None:
+        """Extract and keep what the trees of some commits lack, in one reading for all of them.
+
+        Batch extractors start once for all trees instead of once a tree. A file whose class differs between the trees
+        may still lack facts afterwards; `collect` extracts them.
+        """
+        seen: dict[tuple[str, str], TreeEntry] = {}
+        for commit in commits:
+            entries = self._source.tree(commit)
+            folders = tuple(find_backup_trees(entries))
+            for entry in entries:
+                if not entry.is_link and not entry.is_submodule and not entry.path.startswith(folders):
+                    seen.setdefault((entry.path, entry.oid), entry)
+        if not commits:
+            return
+        self._classify_by(self._source.tree(commits[-1]))
+        entries = list(seen.values())
+        for start in range(0, len(entries), ENTRIES_A_PORTION):
+            portion = entries[start : start + ENTRIES_A_PORTION]
+            self._load(portion)
+            self._extract_missing(portion, is_last=start + ENTRIES_A_PORTION >= len(entries))
+            self._keep_new()
+            self._forget_all_but(set())
+
+    def _forget_all_but(self, kept: set[tuple[str, str]]) -> None:
         for payloads in self._payloads.values():
             for key in payloads.keys() - kept:
                 del payloads[key]
         self._loaded &= kept
+
+    def forget(self, but: TreeFacts) -> None:
+        """Drop from memory the facts of all blobs that this tree does not hold; the store still has them."""
+        self._forget_all_but({(file.oid, file.variant) for file in but.files})
         entries = set(but.entries)
         self._planned = {entry: planned for entry, planned in self._planned.items() if entry in entries}
 
@@ -337,7 +365,7 @@ class TreeCollector:
 
     # --- new facts ---------------------------------------------------------------------------------------
 
-    def _extract_missing(self, entries: Sequence[TreeEntry]) -> None:
+    def _extract_missing(self, entries: Sequence[TreeEntry], *, is_last: bool = True) -> None:
         wanted: dict[str, list[TreeEntry]] = defaultdict(list)
         for entry in entries:
             planned = self._plan(entry)
@@ -358,9 +386,10 @@ class TreeCollector:
                 self._extract(entry, data)
             if len(self._new_rows) >= BLOBS_A_PUT:
                 self._keep_new()
-        for name in sorted(self._waiting):
-            self._run_batch(self._waiting[name])
-        self._waiting.clear()
+        if is_last:
+            for name in sorted(self._waiting):
+                self._run_batch(self._waiting[name])
+            self._waiting.clear()
 
     def _lacks(self, planned: _Planned) -> bool:
         file = planned.file
