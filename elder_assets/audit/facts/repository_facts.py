@@ -212,6 +212,8 @@ class _Planned(msgspec.Struct, frozen=True):
     """A file and the extractors that read it."""
 
     file: SourceFile
+    variant: str
+    """What reads it by its path alone: part of the key of its facts, whatever its content turns out to be."""
     extractors: tuple[AnyExtractor, ...]
 
 
@@ -329,11 +331,12 @@ class TreeCollector:
         planned = self._planned.get(entry)
         if planned is None:
             file = self._classify(entry, None)
+            variant = file.variant
             profile = self._profile(file)
             if profile is not None:
                 file = self._classify(entry, profile)
             wanting = () if file.file_class is FileClass.BINARY else self._extractors
-            planned = _Planned(file, tuple(e for e in wanting if file.size <= e.max_bytes and e.applies_to(file)))
+            planned = _Planned(file, variant, tuple(e for e in wanting if file.size <= e.max_bytes and e.applies_to(file)))
             if profile is not None or not self._waits_for_profile(entry):
                 self._planned[entry] = planned
         return planned
@@ -353,8 +356,9 @@ class TreeCollector:
     def _load(self, entries: Sequence[TreeEntry]) -> None:
         keys: dict[BlobKey, tuple[str, str]] = {}
         for entry in entries:
-            variant = self._classify(entry, None).variant if entry not in self._planned else None
-            if variant is None or (entry.oid, variant) in self._loaded:
+            planned = self._planned.get(entry)
+            variant = self._classify(entry, None).variant if planned is None else planned.variant
+            if (entry.oid, variant) in self._loaded:
                 continue
             self._loaded.add((entry.oid, variant))
             keys[BlobKey(bytes.fromhex(entry.oid), variant)] = (entry.oid, variant)
