@@ -4,7 +4,7 @@
 #   make up [REPO=<path or URL>]    Dagster UI and daemon on this machine, ends the first audit with a quality run
 #   make test                       all tests, with a PostgreSQL that they start themselves
 #   make check                      format, lint, types, import contracts, and Elder's audit of itself
-#   make bench REPO=<path>          what an audit costs, as ratios
+#   make bench REPO=<path>          what an audit, a push and a year cost; JSON=1 for one object
 #   make label CORPUS=<folder>      draw findings from a corpus for a person to judge (docs/calibration.md)
 #   make docs                       write the pages that are derived from the rules again
 #   make lock                       resolve the ranges in pyproject.toml into requirements/*.txt again
@@ -40,7 +40,7 @@ check: $(VENV)/dev.done
 	$(BIN)/elder audit . --quiet --fail-under 80
 
 bench: $(VENV)/base.done
-	@$(BIN)/python benchmarks/audit.py "$(REPO)" $(ARGS)
+	@$(BIN)/python benchmarks/audit.py "$(REPO)" $(if $(JSON),--json) $(ARGS)
 
 label: $(VENV)/base.done
 	@$(BIN)/python tools/label/label.py $(ARGS)

@@ -51,8 +51,17 @@ GUARDS = (
 _CREDENTIALS = re.compile(r"(\w+://)[^/@\s]+@")
 
 
+_started = [0]
+
+
+def processes_started() -> int:
+    """How many git processes this process has started so far, fetches apart."""
+    return _started[0]
+
+
 def command(git_dir: Path, *arguments: str) -> list[str]:
-    """The argument list of a guarded git on a bare repository of ours."""
+    """The argument list of a guarded git on a bare repository of ours; the caller starts it once."""
+    _started[0] += 1
     return ["git", *GUARDS, "--no-pager", "--git-dir", str(git_dir), *arguments]
 
 

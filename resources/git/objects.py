@@ -31,8 +31,6 @@ class ObjectReader:
         self._contents: subprocess.Popen[bytes] | None = None
         self._checks: subprocess.Popen[bytes] | None = None
         self._corrupt = 0
-        self.started = 0
-        """Processes started so far."""
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +51,6 @@ class ObjectReader:
             self._contents = None
 
     def _start(self, kind: str) -> subprocess.Popen[bytes]:
-        self.started += 1
         try:
             return subprocess.Popen(
                 command(self._git_dir, "cat-file", kind),

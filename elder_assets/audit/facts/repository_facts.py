@@ -336,7 +336,9 @@ class TreeCollector:
             if profile is not None:
                 file = self._classify(entry, profile)
             wanting = () if file.file_class is FileClass.BINARY else self._extractors
-            planned = _Planned(file, variant, tuple(e for e in wanting if file.size <= e.max_bytes and e.applies_to(file)))
+            planned = _Planned(
+                file, variant, tuple(e for e in wanting if file.size <= e.max_bytes and e.applies_to(file))
+            )
             if profile is not None or not self._waits_for_profile(entry):
                 self._planned[entry] = planned
         return planned

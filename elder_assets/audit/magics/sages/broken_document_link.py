@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 import unicodedata
@@ -106,16 +107,22 @@ _SITE_MARKS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple(
 
 def _site_folders(facts: RepositoryFacts) -> frozenset[str]:
     """Folders whose documents a site generator renders; '' is the root."""
-    found: set[str] = set()
-    for path in facts.paths:
-        for pattern, folders in _SITE_MARKS:
-            if match := pattern.search(path):
-                base = path[: match.start()]
-                found.update(_join(base, folder) for folder in folders)
+    found = {folder for path in facts.paths for folder in _marked_folders(path)}
     for file, content in facts.each(document):
         if file.name in {"mkdocs.yml", "mkdocs.yaml"} and content.root is not None:
             found.add(_join(file.folder, content.root.text("docs_dir") or "docs"))
     return frozenset(found)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _marked_folders(path: str) -> tuple[str, ...]:
+    """Folders that a file marks as a site's, by its name."""
+    return tuple(
+        _join(path[: match.start()], folder)
+        for pattern, folders in _SITE_MARKS
+        if (match := pattern.search(path))
+        for folder in folders
+    )
 
 
 def _join(folder: str, relative: str) -> str:
