@@ -3,9 +3,9 @@
     make bench REPO=<path> [JSON=1] [ARGS="--runs 3 --naive 6 --peers <python of an environment with the peers>"]
 
 Every figure is user and system time of `elder` itself with its children, interpreter start inside, median of `--runs`.
-The *floor* is what git and ruff alone need for the same reading: commit metadata and `--raw` of all history, `--numstat`
-of the window that the rules read, `ls-tree`, `cat-file` of HEAD, one ruff run over the tree's Python. The scan of the
-history for secrets is measured on its own, beside reading the same blobs. This measures; it never fails.
+The *floor* is what git and ruff alone need for the same reading: commit metadata and `--raw` of all history,
+`--numstat` of the window that the rules read, `ls-tree`, `cat-file` of HEAD, one ruff run over the tree's Python. The
+scan of the history for secrets is measured on its own, beside reading the same blobs. This measures; it never fails.
 """
 
 from __future__ import annotations
@@ -285,6 +285,11 @@ _PYDRILLER = (
     "import sys\nfrom pydriller import Repository\n"
     "for c in Repository(sys.argv[1]).traverse_commits():\n    for m in c.modified_files:\n        m.added_lines"
 )
+
+
+def cannot_import(python: Path, name: str) -> bool:
+    """Whether an interpreter lacks a module."""
+    return subprocess.run([python, "-c", f"import {name}"], capture_output=True, check=False).returncode != 0
 
 
 def peers(python: Path | None, git_dir: Path, work: Path, figures: Mapping[str, float]) -> dict[str, Any]:

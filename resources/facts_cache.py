@@ -219,8 +219,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version not in {0, SCHEMA_VERSION}:
+    # One statement, one snapshot: another process may be making the tables right now.
+    version, tables = connection.execute(
+        "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
+    ).fetchone()
+    if version != SCHEMA_VERSION and tables:
         connection.close()
         msg = f"schema {version}"
         raise sqlite3.DatabaseError(msg)

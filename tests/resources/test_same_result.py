@@ -256,3 +256,11 @@ def test_audits_of_one_repository_at_once_agree(tmp_path: Path, shop: Shop, cold
     assert [process.returncode for process in running[:3]] == [1, 1, 1]
     assert running[3].returncode == 0
     assert plain(judged(tmp_path, shop.folder)) == cold[shop.git("rev-parse", "HEAD")]
+
+
+def test_a_cache_of_another_schema_is_started_anew(tmp_path: Path, shop: Shop, cold: dict[str, bytes]):
+    file = tmp_path / "facts" / "local" / "shop.db"
+    file.parent.mkdir(parents=True)
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE fact (key BLOB NOT NULL PRIMARY KEY, digest BLOB, payload BLOB)")
+    assert plain(judged(tmp_path, shop.folder)) == cold[shop.git("rev-parse", "HEAD")]
