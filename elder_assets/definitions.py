@@ -6,10 +6,19 @@ import dagster as dg
 
 from elder_assets.assets.facts import facts
 from elder_assets.assets.findings import findings_assets
+from elder_assets.assets.history import history
 from elder_assets.assets.repositories import repositories
 from elder_assets.assets.scores import scores
 from elder_assets.checks.asset_checks import quality_checks
-from elder_assets.jobs import audit_job, hourly_quality, nightly_audit, quality_job
+from elder_assets.jobs import (
+    audit_job,
+    fill_history,
+    hourly_quality,
+    nightly_audit,
+    quality_job,
+    rescore,
+    weekly_history,
+)
 from resources.dagster_resources import ElderResource
 from resources.frame_io_manager import FrameIOManager
 
@@ -19,10 +28,10 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 elder = ElderResource()
 
 defs = dg.Definitions(
-    assets=dg.with_source_code_references([repositories, facts, *findings_assets(), scores]),
+    assets=dg.with_source_code_references([repositories, facts, *findings_assets(), scores, history]),
     asset_checks=quality_checks(),
-    jobs=[audit_job, quality_job],
-    schedules=[nightly_audit, hourly_quality],
+    jobs=[audit_job, quality_job, fill_history, rescore],
+    schedules=[nightly_audit, hourly_quality, weekly_history],
     resources={"elder": elder, "io_manager": FrameIOManager(elder=elder)},
     # Nine steps cost 1.4 CPU seconds in one process, 28 with a process each (docs/architecture.md).
     executor=dg.in_process_executor,

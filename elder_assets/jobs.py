@@ -1,19 +1,36 @@
 """Named selections of assets and checks, and when they run by themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
+from elder_assets.assets.history import WEEKS, fill_weeks, last_weeks
+from elder_assets.audit.history import week_named
 from elder_assets.audit.registry import catalogue
 from elder_assets.checks.asset_checks import EXPECTATIONS
-from elder_assets.partitions import AUDIT_JOB, NIGHTLY, QUALITY_JOB, findings_asset, match_partitions
+from elder_assets.partitions import (
+    AUDIT_JOB,
+    FROM_WEEK,
+    HISTORY,
+    HISTORY_JOB,
+    NIGHTLY,
+    QUALITY_JOB,
+    REPOSITORY,
+    RESCORE_JOB,
+    TO_WEEK,
+    WEEKLY,
+    findings_asset,
+    match_partitions,
+)
 from resources.dagster_resources import ElderResource
+from resources.fleet import rescore_all
 
 CHECKED = [*(findings_asset(magic.name) for magic in catalogue().magics), "scores"]
 
 audit_job = dg.define_asset_job(
     AUDIT_JOB,
     selection=dg.AssetSelection.all()
+    - dg.AssetSelection.assets(HISTORY)
     - dg.AssetSelection.checks(*(dg.AssetCheckKey(dg.AssetKey(asset), EXPECTATIONS) for asset in CHECKED)),
     description="Audit one repository: one run, one process.",
 )
@@ -46,3 +63,83 @@ hourly_quality = dg.ScheduleDefinition(
     cron_schedule="30 * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
+
+
+# --- the past --------------------------------------------------------------------------------------------
+
+
+@dg.op(out=dg.Out(dg.Nothing), tags={"kind": "git"})
+def score_weeks(context: dg.OpExecutionContext, elder: ElderResource) -> None:
+    """Score many weeks of one repository in one walk; each becomes a materialisation of its partition."""
+    wanted = _tagged_weeks(context.run.tags)
+    for materialised in fill_weeks(elder, context.partition_key, wanted):
+        context.log_event(materialised)
+
+
+def _tagged_weeks(tags: Mapping[str, str]) -> tuple[int, int]:
+    """First and last week of a run, by its tags: Mondays in seconds since the epoch."""
+    first, last = last_weeks()
+    start = week_named(tags[FROM_WEEK]) if FROM_WEEK in tags else first
+    end = week_named(tags[TO_WEEK]) if TO_WEEK in tags else last
+    if start > end:
+        msg = f"{FROM_WEEK} {tags.get(FROM_WEEK)} is later than {TO_WEEK} {tags.get(TO_WEEK)}"
+        raise dg.Failure(msg, allow_retries=False)
+    return start, end
+
+
+@dg.job(
+    name=HISTORY_JOB,
+    partitions_def=REPOSITORY,
+    executor_def=dg.in_process_executor,
+    description=f"Score the weeks of one repository in one run: the last 52, or those that the tags {FROM_WEEK} and "
+    f"{TO_WEEK} name. Fills partitions of the asset `{HISTORY}`.",
+)
+def fill_history() -> None:
+    """Score the past of one repository."""
+    score_weeks()
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def rescore_repositories(context: dg.OpExecutionContext, elder: ElderResource) -> None:
+    """Score every week of every registered repository again, from stored judgements and facts."""
+    results = rescore_all(elder.settings(), weeks=WEEKS)
+    for result in results:
+        context.log.info(result.line())
+    context.add_output_metadata(
+        {
+            "repositories": len(results),
+            "weeks": sum(result.weeks for result in results),
+            "judged_anew": sum(result.judged for result in results),
+        }
+    )
+    if failed := [result for result in results if result.failure]:
+        msg = "; ".join(result.line() for result in failed)
+        raise dg.Failure(msg, allow_retries=False)
+
+
+@dg.job(
+    name=RESCORE_JOB,
+    executor_def=dg.in_process_executor,
+    description="Score every week of every repository again under the server's ruler; nothing is parsed.",
+)
+def rescore() -> None:
+    """Score the past of the fleet under the ruler of today."""
+    rescore_repositories()
+
+
+@dg.schedule(name=WEEKLY, job=fill_history, cron_schedule="0 4 * * 1", default_status=dg.DefaultScheduleStatus.RUNNING)
+def weekly_history(
+    context: dg.ScheduleEvaluationContext, elder: ElderResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Score the last 52 weeks of every registered repository, on Mondays at four in the morning UTC.
+
+    Weeks that were scored before come from the facts cache; the one that has ended becomes final.
+    """
+    with elder.store() as store:
+        keys = [repository.key for repository in store.repositories()]
+    if not keys:
+        yield dg.SkipReason("no repository is registered; add one with: elder repo add <path or URL>")
+        return
+    match_partitions(context.instance, keys)
+    for key in keys:
+        yield dg.RunRequest(run_key=f"{context.scheduled_execution_time.isoformat()}:{key}", partition_key=key)

@@ -79,7 +79,7 @@ def rescore_all(
 
 
 def _rescore(work: tuple[Settings, str, str, int, Path | None]) -> Rescored:
-    from elder_assets.audit.history import known_points, walk_weeks, weeks_of
+    from elder_assets.audit.history import known_points, walk_weeks, week_scores, weeks_of
 
     settings, key, url, weeks, ruler_file = work
     started = time.perf_counter()
@@ -88,15 +88,16 @@ def _rescore(work: tuple[Settings, str, str, int, Path | None]) -> Rescored:
         with open_source(url, settings, key=key) as opened:
             ruler = ruler_for(opened.facts, ruler_file)
             digest = ruler.digest
-            wanted = weeks_of(opened.source.first_parents(), weeks)
+            wanted = weeks_of(opened.source.first_parents(), weeks, int(time.time()))
             commits = list(dict.fromkeys(week.commit for week in wanted))
             judged = len(commits) - len(known_points(opened.facts, ruler, commits))
-            scores = [
-                score_point(point.point, ruler) for point in walk_weeks(opened.source, opened.facts, ruler, wanted)
-            ]
+            points = list(walk_weeks(opened.source, opened.facts, ruler, wanted))
+        scored = week_scores(points, ruler, int(time.time()))
+        with open_store(settings.store_url) as store:
+            store.record_weeks(key, scored, ruler.document())
     except ElderError as error:  # one repository that cannot be read must not end the others
         return _result(key, digest, started, failure=str(error))
-    newest = rounded(scores[-1].score) if scores else None
+    newest = rounded(score_point(points[-1].point, ruler).score) if points else None
     return _result(key, digest, started, weeks=len(wanted), judged=judged, newest=newest)
 
 

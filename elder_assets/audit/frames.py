@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import pandas as pd
@@ -18,6 +18,9 @@ from elder_assets.audit import rows
 from elder_assets.audit.dates import utc
 from elder_assets.audit.errors import FrameRefused
 from elder_assets.audit.model import Finding, RuleOutcome, Severity, Status, Tier, Verdict
+
+if TYPE_CHECKING:
+    from elder_assets.audit.history import WeekScore
 
 Dtype = Literal["str", "int64", "float64", "datetime64[us, UTC]"]
 ROWS_NAMED_MAX = 5
@@ -158,7 +161,29 @@ SCORES = FrameSchema(
     key=("audit_key", "magic"),
 )
 
-SCHEMAS = {schema.name: schema for schema in (SNAPSHOTS, FINDINGS, OUTCOMES, SCORES)}
+WEEKS = FrameSchema(
+    name="weeks",
+    row="how one magic, or the whole ('' as magic), came out at the last commit of a week under a ruler",
+    columns=(
+        Column(name="repository", pattern=r".+"),
+        Column(name="week", pattern=r"\d{4}-\d{2}-\d{2}"),
+        Column(name="commit", pattern=OID),
+        Column(name="as_of_utc", dtype="datetime64[us, UTC]"),
+        Column(name="ruler", pattern=SHA256),
+        Column(name="magic", pattern=r"[a-z_]*"),
+        Column(name="status", allowed=tuple(_SCORE_STATUSES)),
+        Column(name="reason"),
+        *_SCORE,
+        Column(name="weight_share", unit="share 0-1 of the rule weight that applied, exact fraction", pattern=FRACTION),
+        Column(name="eligible_files", dtype="int64", unit="files", lowest=0),
+        Column(name="analysed_files", dtype="int64", unit="files", lowest=0),
+        Column(name="findings", dtype="int64", unit="findings", lowest=0),
+        Column(name="state", allowed=("final", "provisional")),
+    ),
+    key=("repository", "week", "commit", "ruler", "magic"),
+)
+
+SCHEMAS = {schema.name: schema for schema in (SNAPSHOTS, FINDINGS, OUTCOMES, SCORES, WEEKS)}
 
 
 def empty_frame(schema: FrameSchema) -> pd.DataFrame:
@@ -307,6 +332,11 @@ def verdict_frames(
     ):
         found[schema.name] = frame(schema, ({**same, **row} for row in content))
     return found
+
+
+def weeks_frame(repository: str, scored: Iterable[WeekScore]) -> pd.DataFrame:
+    """Scores of weeks, in the order given. Not validated."""
+    return frame(WEEKS, ({"repository": repository, **rows.week_row(row)} for row in scored))
 
 
 def findings_of(content: pd.DataFrame) -> tuple[Finding, ...]:

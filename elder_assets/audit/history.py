@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from typing import Protocol
 
 import msgspec
 
+from elder_assets.audit.comparison import OVERALL
+from elder_assets.audit.dates import utc
 from elder_assets.audit.engine import Said, judge, reads_history_blobs
+from elder_assets.audit.errors import ConfigurationError
 from elder_assets.audit.facts.commit_log import CLOCK_SKEW_SECONDS, DAY_SECONDS, Commit, History
 from elder_assets.audit.facts.extraction import FactStore
 from elder_assets.audit.facts.history_secrets import HistorySecrets, SecretsLedger
 from elder_assets.audit.facts.repository_facts import RepositoryFacts, TreeCollector
-from elder_assets.audit.judgement import Judged, Point, judged_key, limits_of, point_of
+from elder_assets.audit.judgement import Judged, Point, judged_key, limits_of, point_of, score_point
 from elder_assets.audit.model import Status
 from elder_assets.audit.registry import Catalogue, catalogue
 from elder_assets.audit.ruler import Ruler
@@ -52,6 +56,79 @@ class WeekPoint(msgspec.Struct, frozen=True):
     point: Point
 
 
+def week_named(name: str) -> int:
+    """Monday 00:00 UTC of an ISO week such as '2026-W07', in seconds since the epoch.
+
+    Raises:
+        ConfigurationError: the text names no week.
+    """
+    try:
+        monday = dt.datetime.strptime(f"{name}-1", "%G-W%V-%u").replace(tzinfo=dt.UTC)
+    except ValueError as error:
+        raise ConfigurationError("week", name, "an ISO week such as 2026-W07") from error
+    return int(monday.timestamp())
+
+
+class WeekScore(msgspec.Struct, frozen=True, kw_only=True):
+    """One magic, or the whole, in one week."""
+
+    week: str
+    """Monday: '2026-02-09'."""
+    commit: str
+    as_of: int
+    ruler: str
+    magic: str
+    """'' is the whole."""
+    status: Status
+    reason: str
+    score: Fraction | None
+    weight_share: Fraction
+    """Share of the rule weight that applied, 0-1; of the whole: the mean over magics."""
+    eligible: int
+    analysed: int
+    findings: int
+    is_provisional: bool
+    """The week was still running when it was scored."""
+
+
+def week_scores(points: Sequence[WeekPoint], ruler: Ruler, now: int) -> list[WeekScore]:
+    """Rows of weeks: the whole and each magic, oldest week first.
+
+    Args:
+        points: what the rules said.
+        ruler: what weighs it.
+        now: the present time, in seconds since the epoch; its week is provisional.
+    """
+    digest = ruler.digest
+    found: list[WeekScore] = []
+    for point in points:
+        scored = score_point(point.point, ruler)
+        shares = [magic.weight_share for magic in scored.magics]
+        share = sum(shares, start=Fraction(0)) / len(shares) if shares else Fraction(0)
+        whole = (OVERALL, scored.status, scored.reason, scored.score, share)
+        rows = [whole, *((m.magic, m.status, m.reason, m.score, m.weight_share) for m in scored.magics)]
+        for magic, status, reason, score, weight_share in rows:
+            tallies = point.point.of(magic) if magic else point.point.tallies
+            found.append(
+                WeekScore(
+                    week=utc(point.week.start).strftime("%Y-%m-%d"),
+                    commit=point.point.commit,
+                    as_of=point.point.as_of,
+                    ruler=digest,
+                    magic=magic,
+                    status=status,
+                    reason=reason,
+                    score=score,
+                    weight_share=weight_share,
+                    eligible=point.point.eligible,
+                    analysed=point.point.analysed,
+                    findings=sum(tally.findings for tally in tallies),
+                    is_provisional=point.week.start == week_start(now),
+                )
+            )
+    return found
+
+
 class PastSource(Protocol):
     """A BlobSource that can also be viewed at its first parents."""
 
@@ -64,10 +141,16 @@ class PastSource(Protocol):
         ...
 
 
-def weeks_of(line: Sequence[Commit], weeks: int) -> list[Week]:
+def weeks_of(line: Sequence[Commit], weeks: int, until: int | None = None) -> list[Week]:
     """The last weeks of a first-parent line (newest first), oldest week first; a young repository has fewer.
 
     Dates are made monotone along the line; those far ahead of the newest commit come from a broken clock.
+
+    Args:
+        line: the first parents, newest first.
+        weeks: how many.
+        until: a time in the newest week, in seconds since the epoch; default: the newest commit's. A fleet asks for
+            one week of all repositories, those that rest too.
     """
     if not line or weeks < 1:
         return []
@@ -78,7 +161,7 @@ def weeks_of(line: Sequence[Commit], weeks: int) -> list[Week]:
         if commit.committed_at <= latest:
             date = max(date, commit.committed_at)
         landed.append((date, commit.id))
-    newest = week_start(landed[-1][0])
+    newest = week_start(landed[-1][0] if until is None else until)
     found: list[Week] = []
     start, last = newest, len(landed) - 1
     while last >= 0 and len(found) < weeks:

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from elder_assets.audit.dates import utc
 from elder_assets.audit.model import Finding, MagicResult, RuleOutcome, Severity, Status, Tier, Verdict
 from elder_assets.audit.scoring import rounded
+
+if TYPE_CHECKING:
+    from elder_assets.audit.history import WeekScore
 
 Row = dict[str, Any]
 
@@ -113,6 +117,25 @@ def score_row(magic: MagicResult, findings: Iterable[Finding]) -> Row:
         "findings": len(own),
         "suggestions": sum(1 for finding in own if finding.remedy),
         "duration_ms": magic.duration_ms,
+    }
+
+
+def week_row(scored: WeekScore) -> Row:
+    """One magic, or the whole, in one week."""
+    return {
+        "week": scored.week,
+        "commit": scored.commit,
+        "as_of_utc": utc(scored.as_of),
+        "ruler": scored.ruler,
+        "magic": scored.magic,
+        "status": scored.status.value,
+        "reason": scored.reason,
+        **score_columns(scored.score),
+        "weight_share": str(scored.weight_share),
+        "eligible_files": scored.eligible,
+        "analysed_files": scored.analysed,
+        "findings": scored.findings,
+        "state": "provisional" if scored.is_provisional else "final",
     }
 
 

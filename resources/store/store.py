@@ -29,6 +29,8 @@ from resources.store.addresses import without_credentials
 if TYPE_CHECKING:
     import pandas as pd
 
+    from elder_assets.audit.history import WeekScore
+
 Clock = Callable[[], datetime]
 BIGINT_MAX = 2**63 - 1
 DEFAULT = "default"
@@ -396,6 +398,67 @@ class Store:
                 for table in (tables.findings, tables.outcomes, tables.scores)
             }
         return _verdict(snapshot, results)
+
+    # --- weeks ----------------------------------------------------------------------------------------
+
+    def record_weeks(self, repository: str, scored: Sequence[WeekScore], ruler_document: bytes) -> int:
+        """Keep scores of weeks, in one transaction; how many rows were new.
+
+        A week that is scored again with the same commit, ruler and state adds nothing.
+
+        Raises:
+            RepositoryNotFound: the repository is not registered.
+            StoreError: the ruler is another one, or the database fails.
+        """
+        digest = hashlib.sha256(ruler_document).hexdigest()
+        if foreign := {row.ruler for row in scored} - {digest}:
+            msg = f"the ruler document is not the ruler {foreign.pop()[:12]} of the weeks"
+            raise StoreError(msg)
+        table = tables.week_scores
+        with self._writing() as connection:
+            found = self._repository(connection, repository)
+            ruler = {"digest": digest, "document": ruler_document.decode(), "recorded_at": self._clock()}
+            self._insert_new(connection, tables.rulers, ruler)
+            content = []
+            for row in scored:
+                values = _storable({name: value for name, value in rows.week_row(row).items() if name != "as_of_utc"})
+                times = {"as_of": utc(row.as_of), "recorded_at": self._clock()}
+                content.append({"repository_id": found.id, **values, **times})
+            if not content:
+                return 0
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            before = connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+            connection.execute(dialect.insert(table).on_conflict_do_nothing(), content)
+            return (connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0) - before
+
+    def weeks(self, *, repository: str | None = None, ruler: str | None = None) -> pd.DataFrame:
+        """Scores of weeks: a frame of WEEKS, the last that was recorded of each week, in order of repository and week.
+
+        Args:
+            repository: of this one only.
+            ruler: under this one only; default: under the one that scored each repository last.
+        """
+        from elder_assets.audit import frames
+
+        table, repositories = tables.week_scores, tables.repositories
+        statement = (
+            sa.select(table, repositories.c.key.label("repository"))
+            .join(repositories, repositories.c.id == table.c.repository_id)
+            .order_by(repositories.c.key, table.c.week, table.c.magic, table.c.id)
+        )
+        if repository is not None:
+            statement = statement.where(repositories.c.key == repository)
+        if ruler is not None:
+            statement = statement.where(table.c.ruler == ruler)
+        with self._reading() as connection:
+            found = list(connection.execute(statement).mappings())
+        newest = {row["repository"]: row["ruler"] for row in sorted(found, key=lambda row: row["id"])}
+        latest = {
+            (row["repository"], row["week"], row["magic"]): {**row, "as_of_utc": row["as_of"]}
+            for row in found
+            if row["ruler"] == newest[row["repository"]]
+        }
+        return frames.validate(frames.WEEKS, frames.frame(frames.WEEKS, latest.values()))
 
     # --- frames ---------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0001"
+REVISION = "0002"
 """Newest migration; a test compares it with `migrations/versions/`."""
 
 POSTGRESQL_SCHEMA = "elder"
@@ -166,4 +166,27 @@ scores = sa.Table(
     sa.Column("findings", sa.BigInteger, nullable=False),
     sa.Column("suggestions", sa.BigInteger, nullable=False),
     sa.Column("duration_ms", sa.Float(53), nullable=False),
+)
+
+week_scores = sa.Table(
+    "week_scores",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), nullable=False),
+    sa.Column("week", sa.Text, nullable=False, comment="Monday, 2026-02-09"),
+    sa.Column("commit", sa.Text, nullable=False, comment="last of the week"),
+    sa.Column("as_of", UtcDateTime, nullable=False, comment="valid time: date of the commit"),
+    sa.Column("ruler", sa.Text, sa.ForeignKey("rulers.digest"), nullable=False),
+    sa.Column("magic", sa.Text, nullable=False, comment="'' = the whole"),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("score_exact", sa.Text, comment="fraction, 0-100"),
+    sa.Column("score", sa.Float(53), comment="rounded to 0.1"),
+    sa.Column("weight_share", sa.Text, nullable=False, comment="fraction, 0-1"),
+    sa.Column("eligible_files", sa.BigInteger, nullable=False),
+    sa.Column("analysed_files", sa.BigInteger, nullable=False),
+    sa.Column("findings", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, comment="final, or provisional while the week runs"),
+    sa.Column("recorded_at", UtcDateTime, nullable=False, comment="knowledge time"),
+    sa.UniqueConstraint("repository_id", "ruler", "week", "magic", "commit", "state", name="uq_week_scores_point"),
 )

@@ -25,11 +25,18 @@ NIGHT = dt.datetime(2026, 3, 3, 2, tzinfo=dt.UTC)
 SNAPSHOT = Path(__file__).parent / "__snapshots__" / "definitions.json"
 
 
+def partitions_of(partitions: dg.PartitionsDefinition | None) -> str | None:
+    """'repository', or 'repository x week'."""
+    if isinstance(partitions, dg.MultiPartitionsDefinition):
+        return " x ".join(dimension.name for dimension in partitions.partitions_defs)
+    return partitions.name if partitions else None
+
+
 def described() -> dict:
     graph = defs.resolve_asset_graph()
     assets = {
         node.key.to_user_string(): {
-            "partitions": node.partitions_def.name if node.partitions_def else None,
+            "partitions": partitions_of(node.partitions_def),
             "dependencies": sorted(key.to_user_string() for key in node.parent_keys),
             "group": node.group_name,
             "owners": sorted(node.owners),

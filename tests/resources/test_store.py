@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,8 @@ from elder_assets.audit.engine import audit
 from elder_assets.audit.errors import RepositoryNotFound, StoreError
 from elder_assets.audit.facts.extraction import MemoryFactStore
 from elder_assets.audit.frames import verdict_frames
-from elder_assets.audit.model import Snapshot, Verdict
+from elder_assets.audit.history import WeekScore
+from elder_assets.audit.model import Snapshot, Status, Verdict
 from elder_assets.audit.ruler import default_ruler
 from elder_assets.audit.testing import MemorySource
 from resources.dagster_instance import write_instance
@@ -247,3 +249,42 @@ def test_dagster_and_the_results_share_one_postgresql(
         assert type(instance.run_storage).__name__ == "PostgresRunStorage"
     with open_store(settings.store_url) as store:
         assert [known.key for known in store.repositories()] == [KEY]
+
+
+def scored(week: str, commit: str, score: int, *, is_provisional: bool = False, magic: str = "") -> WeekScore:
+    return WeekScore(
+        week=week, commit=commit * 40, as_of=1_700_000_000, ruler=RULER.digest, magic=magic, status=Status.WARNING,
+        reason="", score=Fraction(score), weight_share=Fraction(1, 3), eligible=4, analysed=3, findings=2,
+        is_provisional=is_provisional,
+    )  # fmt: skip
+
+
+def test_weeks_are_kept_once_and_the_last_of_a_week_counts(store: Store):
+    store.add_repository(KEY, "x")
+    first = [scored("2026-02-23", "a", 70), scored("2026-03-02", "b", 60, is_provisional=True)]
+    assert store.record_weeks(KEY, first, RULER.document()) == 2
+    assert store.record_weeks(KEY, first, RULER.document()) == 0
+    assert store.record_weeks(KEY, [scored("2026-03-02", "c", 65)], RULER.document()) == 1
+    frame = store.weeks(repository=KEY)
+    assert list(zip(frame["week"], frame["score"], frame["state"], strict=True)) == [
+        ("2026-02-23", 70.0, "final"),
+        ("2026-03-02", 65.0, "final"),
+    ]
+    assert list(frame["weight_share"]) == ["1/3", "1/3"]
+
+
+def test_weeks_of_a_foreign_ruler_are_refused(store: Store):
+    store.add_repository(KEY, "x")
+    with pytest.raises(StoreError, match="is not the ruler"):
+        store.record_weeks(KEY, [scored("2026-02-23", "a", 70)], b"{}")
+    assert len(store.weeks()) == 0
+
+
+def test_weeks_under_another_ruler_stand_beside_the_earlier_ones(store: Store):
+    store.add_repository(KEY, "x")
+    store.record_weeks(KEY, [scored("2026-02-23", "a", 70)], RULER.document())
+    other = msgspec.structs.replace(RULER, weights={**RULER.weights, "git": 3})
+    row = msgspec.structs.replace(scored("2026-02-23", "a", 50), ruler=other.digest)
+    store.record_weeks(KEY, [row], other.document())
+    assert list(store.weeks()["score"]) == [50.0]
+    assert list(store.weeks(ruler=RULER.digest)["score"]) == [70.0]
