@@ -25,6 +25,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from elder_assets.audit.facts.commit_log import DAY_SECONDS, HISTORY_WINDOW_DAYS  # noqa: E402
 from resources.git.commands import ENVIRONMENT, command  # noqa: E402
 from resources.git.repository import borrow, find_git_dir  # noqa: E402
 
@@ -70,7 +71,8 @@ def git_seconds(git_dir: Path, *arguments: str, lines: Iterable[str] = ()) -> fl
 
 def floor_seconds(git_dir: Path, work: Path) -> float:
     """What git and ruff need for what an audit reads."""
-    since = "--since-as-filter=731 days ago"
+    window = int(git_text(git_dir, "log", "-1", "--format=%ct", "HEAD")) - HISTORY_WINDOW_DAYS * DAY_SECONDS
+    since = f"--since-as-filter=@{window}"
     total = git_seconds(
         git_dir, "log", "-z", "-c", "--raw", "--no-renames", "--format=%H%P%an%ae%at%cn%ce%ct%s", "HEAD"
     )

@@ -1,4 +1,4 @@
-"""`elder up`: the platform on one machine. A first audit and its quality run in this process, then UI and daemon."""
+"""`elder up`: the platform on one machine. The first audit runs in this process, then UI and daemon start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from types import FrameType
 import click
 import dagster as dg
 
-from elder_assets.partitions import AUDIT_JOB, QUALITY_JOB, REPOSITORY_PARTITIONS, match_partitions
+from elder_assets.partitions import AUDIT_JOB, HISTORY_JOB, QUALITY_JOB, REPOSITORY_PARTITIONS, match_partitions
 from resources.dagster_instance import write_instance
 from resources.git.repository import register_target
 from resources.settings import Settings
@@ -63,7 +63,7 @@ def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
 
 def first_audit(settings: Settings, target: str) -> bool:
-    """Register a repository, audit it, and check the results with great-expectations; True when both succeeded."""
+    """Register a repository, audit it, check the results, score its last year; True when all succeeded."""
     key, url = register_target(target)
     with open_store(settings.store_url) as store:
         store.add_repository(key, url)
@@ -78,9 +78,13 @@ def first_audit(settings: Settings, target: str) -> bool:
         click.echo(f"{said['status'].value}, score {said['score'].value}, {said['findings'].value} findings")
         click.echo("checking the results with great-expectations ...")
         checked = _run(instance, QUALITY_JOB)
+        click.echo("scoring the last 52 weeks ...")
+        past = _run(instance, HISTORY_JOB, key)
+        if not past.success:
+            click.echo(f"elder: {_why(past)}", err=True)
     failed = [check.asset_key.to_user_string() for check in checked.get_asset_check_evaluations() if not check.passed]
     click.echo(f"rows that break their schema: {', '.join(failed)}" if failed else "every row keeps its schema")
-    return checked.success and not failed
+    return checked.success and past.success and not failed
 
 
 def _run(instance: dg.DagsterInstance, job: str, key: str | None = None) -> dg.ExecuteInProcessResult:

@@ -7,14 +7,14 @@ and no line, so that a finding survives moved lines, renamed files and reformatt
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from elder_assets.audit.model import Found
+from elder_assets.audit.patterns import regex
 
-_TOKEN = re.compile(r"[A-Za-z_]\w*|\d[\w.]*|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[^\s\w]")
-_TRAILING_COMMA = re.compile(r", (?=[)\]}])")
+_TOKEN = regex(r"[A-Za-z_]\w*|\d[\w.]*|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[^\s\w]")
+_TRAILING_COMMA = regex(r", (?=[)\]}])")
 NORMALISED_CHARS_MAX = 400
 """Longer texts are cut and end in a digest of the whole."""
 

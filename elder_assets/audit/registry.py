@@ -11,7 +11,6 @@ import functools
 import importlib
 import inspect
 import pkgutil
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -21,8 +20,9 @@ from elder_assets.audit.errors import CatalogueError
 from elder_assets.audit.facts.extraction import AnyExtractor
 from elder_assets.audit.facts.repository_facts import FileFacts, RepositoryFacts
 from elder_assets.audit.model import FileClass, Outcome, Severity, Tier
+from elder_assets.audit.patterns import regex
 
-CODE_PATTERN = re.compile(r"[A-Z]{3}\d{3}")
+CODE_PATTERN = regex(r"[A-Z]{3}\d{3}")
 HEADINGS = ("Why", "Remedy", "Source", "Limits")
 
 

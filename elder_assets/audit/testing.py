@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -30,6 +29,7 @@ from elder_assets.audit.facts.commit_log import History, Introduction
 from elder_assets.audit.facts.extraction import MemoryFactStore
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.model import Finding, RuleOutcome, Snapshot, Tier, TreeEntry
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import Catalogue, Rule, catalogue
 from elder_assets.audit.ruler import RuleMeasure, default_ruler
 
@@ -151,7 +151,7 @@ class Case(msgspec.Struct, frozen=True):
     """Marked (path, line) pairs; empty when the case marks none."""
 
 
-_MARK = re.compile(r"\s*(?:#|//|--|/\*|<!--)?\s*#~(?:\s*(?:\*/|-->))?$")
+_MARK = regex(r"\s*(?:#|//|--|/\*|<!--)?\s*#~(?:\s*(?:\*/|-->))?$")
 
 
 def cases_of(rule: Rule) -> list[Case]:

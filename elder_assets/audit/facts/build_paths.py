@@ -19,6 +19,7 @@ from elder_assets.audit.facts.documents import Node, text_lines
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.facts.shell import Command, commands_of, program_words
 from elder_assets.audit.model import FileClass, SourceFile
+from elder_assets.audit.patterns import regex
 
 How = Literal["COPY source", "working directory", "script", "requirements file", "configuration file", "file"]
 
@@ -132,22 +133,22 @@ def _moves(root: Node) -> bool:
 
 # --- shell -----------------------------------------------------------------------------------------------
 
-_SCRIPT_NAME = re.compile(r"[\w.@+/-]+\.(?:sh|bash|py|rb|pl|js|mjs|cjs|ts|php)")
-_WRAPPER = re.compile(r"(?:\.\.?/)+(?:gradlew|mvnw)")
-_INTERPRETERS = re.compile(r"(?:bash|sh|zsh|source|\.|python[\d.]*|node|ruby|perl|php|ts-node)")
+_SCRIPT_NAME = regex(r"[\w.@+/-]+\.(?:sh|bash|py|rb|pl|js|mjs|cjs|ts|php)")
+_WRAPPER = regex(r"(?:\.\.?/)+(?:gradlew|mvnw)")
+_INTERPRETERS = regex(r"(?:bash|sh|zsh|source|\.|python[\d.]*|node|ruby|perl|php|ts-node)")
 _LEAVES = frozenset(
     {"pushd", "popd", "chroot", "ssh", "docker", "vagrant", "su", "podman", "lxc-attach", "chdir", "adb"}
 )
 _GIT_MOVES = frozenset(
     {"checkout", "switch", "reset", "worktree", "merge", "pull", "stash", "clone", "submodule", "init"}
 )
-_GENERATOR = re.compile(
+_GENERATOR = regex(
     r"generat|export |compile|render|bootstrap|autogen|prepare|codegen|update[_-]|create[_-]|fetch|download"
 )
 """Words of commands that may write any file; nothing is known behind them."""
-_TREE_CHANGES = re.compile(rf"\bgit\s+(?:checkout|switch|reset|worktree|merge|pull)\b|{_GENERATOR.pattern}")
+_TREE_CHANGES = regex(rf"\bgit\s+(?:checkout|switch|reset|worktree|merge|pull)\b|{_GENERATOR.pattern}")
 _MANIFEST_OPTIONS = {"-r", "--requirement", "-c", "--constraint"}
-_CONFIG_OPTION = re.compile(r"--(?:config|config-file|rcfile|conf)(?:=(.+))?")
+_CONFIG_OPTION = regex(r"--(?:config|config-file|rcfile|conf)(?:=(.+))?")
 
 
 def _of_script(facts: RepositoryFacts, path: str, script: Script, folder: str) -> tuple[list[NamedPath], str | None]:
@@ -278,8 +279,8 @@ def resolve(named: NamedPath) -> list[str]:
 
 # --- Dockerfile ------------------------------------------------------------------------------------------
 
-_COPY = re.compile(r"(?:COPY|ADD)\s+(.*)", re.IGNORECASE | re.DOTALL)
-_HEREDOC = re.compile(r"<<-?\s*['\"]?(\w+)")
+_COPY = regex(r"(?:COPY|ADD)\s+(.*)", re.IGNORECASE | re.DOTALL)
+_HEREDOC = regex(r"<<-?\s*['\"]?(\w+)")
 
 
 def _instructions(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
@@ -370,7 +371,7 @@ def _of_recipes(facts: RepositoryFacts, file: SourceFile, recipes: Sequence[tupl
         is_open = is_open and not _TREE_CHANGES.search(text)
 
 
-_RULE = re.compile(r"([\w./%@ \t-]+?)\s*::?(?!=)")
+_RULE = regex(r"([\w./%@ \t-]+?)\s*::?(?!=)")
 
 
 def _targets(lines: Sequence[str]) -> set[str]:

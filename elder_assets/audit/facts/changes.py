@@ -14,13 +14,14 @@ import msgspec
 
 from elder_assets.audit.facts.commit_log import DAY_SECONDS, Commit
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
+from elder_assets.audit.patterns import regex
 
 MIRROR_SAMPLE = 200
 MIRROR_SHARE = 0.8
 """magics.md, section 1: 80 % of the last 200 commits share one author or one subject template."""
 MIRROR_MIN = 20
 
-_BOT = re.compile(
+_BOT = regex(
     r"\[bot\]|^(?:dependabot|renovate|greenkeeper|pyup|snyk|mergify|allcontributors|github-actions|gitlab-bot|bors"
     r"|pre-commit-ci|k8s-ci-robot|copybara|semantic-release-bot|codecov|imgbot|web-flow|travis|jenkins)\b|-bot$|\bbot@",
     re.IGNORECASE,

@@ -17,6 +17,7 @@ from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.facts.shell import Command, commands_of
 from elder_assets.audit.facts.step_kinds import GATE_KINDS, Kind, kind_of_action, kind_of_script, strongest
 from elder_assets.audit.model import FileClass, SourceFile
+from elder_assets.audit.patterns import regex
 
 READS = (document, text_lines)
 """What a rule that derives from this module declares in `reads`."""
@@ -25,7 +26,7 @@ GITHUB = "GitHub Actions"
 GITLAB = "GitLab CI"
 
 _SYSTEMS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (system, re.compile(pattern))
+    (system, regex(pattern))
     for system, pattern in (
         (GITHUB, r"^\.github/workflows/[^/]+\.ya?ml$"),
         ("Gitea Actions", r"^\.gitea/workflows/[^/]+\.ya?ml$"),
@@ -75,7 +76,7 @@ _SYSTEMS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("Builds of BSD or Debian", r"^debian/(?:salsa-ci|gitlab-ci)\.ya?ml$"),
     )
 )
-_ACTION_FILE = re.compile(r"(?:^|/)action\.ya?ml$")
+_ACTION_FILE = regex(r"(?:^|/)action\.ya?ml$")
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -219,7 +220,7 @@ def system_of(path: str) -> str:
     return next((system for system, pattern in _SYSTEMS if pattern.search(path)), "")
 
 
-_OUTSIDE = re.compile(
+_OUTSIDE = regex(
     r"^\.?ci/|^\.?jenkins/|^(?:scripts|build|tools|hack|dev)/\.?ci/|^\.ci[\w.-]*$|^ci(?:\.\w+)?$|^OWNERS$|^\.lgtm\.yml$"
     r"|^\.asf\.yaml$|^(?:netlify|bors)\.toml$|^vercel\.json$|^amplify\.ya?ml$|^\.mergify\.yml$"
 )
@@ -516,7 +517,7 @@ def _scalars(node: Node | None, depth: int = 0) -> Iterator[Node]:
 
 # --- the other systems -----------------------------------------------------------------------------------
 
-_SCRIPT_KEY = re.compile(
+_SCRIPT_KEY = regex(
     r"(?:before_|after_)?script|run|commands?|bash|pwsh|powershell|(?:before_|after_)?install|test_script|build_script"
     r"|after_test|before_build|\w+_script|inlineScript|tasks|after_success|before_deploy"
 )
@@ -566,7 +567,7 @@ def _generic_scripts(value: Node) -> Iterator[Script]:
                 yield script
 
 
-_JENKINS_SHELL = re.compile(r"\b(?:sh|bat|powershell)\b\s*\(?\s*(?:script\s*:\s*)?('''|\"\"\"|'|\")")
+_JENKINS_SHELL = regex(r"\b(?:sh|bat|powershell)\b\s*\(?\s*(?:script\s*:\s*)?('''|\"\"\"|'|\")")
 
 
 def _jenkins(facts: RepositoryFacts) -> Iterator[Workflow]:

@@ -13,6 +13,7 @@ from elder_assets.audit.facts.grammars import Blob
 from elder_assets.audit.facts.suppressions import Suppression, may_suppress, silenced_tools
 from elder_assets.audit.identity import normalise
 from elder_assets.audit.model import CODE_CLASSES
+from elder_assets.audit.patterns import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -66,11 +67,11 @@ def _text_by_line(blob: Blob, nodes: list[Node]) -> dict[int, str]:
 
 _DEBT_WORDS = (b"TODO", b"FIXME", b"HACK", b"XXX")
 # At the start of a remark, or with a colon or an owner: "the TODO list" in a sentence is no marker.
-_DEBT = re.compile(
+_DEBT = regex(
     r"(?:^[\s/*#!;<>=-]*[@\\]?(?P<first>TODO|FIXME|HACK|XXX)(?![\w`'\"/=-])"
     r"|(?<![\w`'\"/.-])(?P<later>TODO|FIXME|HACK|XXX)(?=\s?[:(\[]))"
 )
-_INLINE_REFERENCE = re.compile(
+_INLINE_REFERENCE = regex(
     r"(?:TODO|FIXME|HACK|XXX)\s*[(\[@]\s*[\w@.#:/-]+"
     r"|(?<![\w&])#\d+\b"
     r"|(?<![\w.])@[A-Za-z][\w-]+"
@@ -78,7 +79,7 @@ _INLINE_REFERENCE = re.compile(
     r"|\b(?:gh|issue|bug|ticket|pr|bpo|jira)s?[- #:]{0,2}\d+\b",
     re.IGNORECASE,
 )
-_TICKET = re.compile(r"\b(?!(?:UTF|ISO|SHA|RFC|MD|CVE|HTTP|PEP|IEEE|EN|AES|RSA|X)-)[A-Z][A-Z0-9]{1,9}-\d+\b")
+_TICKET = regex(r"\b(?!(?:UTF|ISO|SHA|RFC|MD|CVE|HTTP|PEP|IEEE|EN|AES|RSA|X)-)[A-Z][A-Z0-9]{1,9}-\d+\b")
 _REMARK_LINES_MAX = 6
 """Comment lines that are read for the reference of one marker; chosen by us, decision 0001."""
 
@@ -124,7 +125,7 @@ def _tokens(blob: Blob, line: int, directive: str) -> str:
     return normalise("\n".join(blob.lines[line - 1 : line + is_about_next]))
 
 
-_DIRECTIVE = re.compile(r"\belder:\s*(.{1,400})")
+_DIRECTIVE = regex(r"\belder:\s*(.{1,400})")
 
 
 def _directives(blob: Blob, nodes: list[Node]) -> tuple[tuple[int, str], ...]:

@@ -20,6 +20,7 @@ from elder_assets.audit.facts.grammars import Blob
 from elder_assets.audit.facts.secrets import redact
 from elder_assets.audit.identity import normalise
 from elder_assets.audit.model import FileClass
+from elder_assets.audit.patterns import regex
 
 
 class ConfigSyntax(msgspec.Struct, frozen=True, array_like=True):
@@ -63,7 +64,7 @@ def config_syntax(blob: Blob) -> ConfigSyntax:
     return ConfigSyntax(name, fault.error, fault.line, normalise(shown), is_strict=fault.is_strict)
 
 
-_TEMPLATE = re.compile(
+_TEMPLATE = regex(
     r"(?<!\$)\{\{|\{%|\{#|<%|<#|\[%|@@\w+@@|(?<![\w@])@[A-Za-z_]+@|^\s*#(?:if|foreach|set)\b|^\s*%\w", re.MULTILINE
 )
 
@@ -112,8 +113,8 @@ def _is_json(line: str) -> bool:
     return True
 
 
-_COMMENT = re.compile(r'("(?:[^"\\\n]|\\.)*")|//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)')
-_TRAILING_COMMA = re.compile(r'("(?:[^"\\\n]|\\.)*")|,(?=\s*[}\]])')
+_COMMENT = regex(r'("(?:[^"\\\n]|\\.)*")|//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)')
+_TRAILING_COMMA = regex(r'("(?:[^"\\\n]|\\.)*")|,(?=\s*[}\]])')
 
 
 def _without_comments(text: str) -> str:
@@ -126,7 +127,7 @@ def _without_trailing_commas(text: str) -> str:
 
 # --- TOML, YAML, XML -------------------------------------------------------------------------------------
 
-_TOML_PLACE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
+_TOML_PLACE = regex(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
 
 
 def _read_toml(text: str) -> _Fault | None:
@@ -145,7 +146,7 @@ _YAML_DISPUTED = ("cannot start any token", "control characters", "special chara
 """libyaml refuses tabs and characters that YAML 1.2 and other readers allow."""
 
 
-_INI_SECTION = re.compile(r"(?:\s*(?:[#;][^\n]*)?\n)*\[[A-Za-z][\w .:-]*\][ \t]*(?:\n|$)")
+_INI_SECTION = regex(r"(?:\s*(?:[#;][^\n]*)?\n)*\[[A-Za-z][\w .:-]*\][ \t]*(?:\n|$)")
 
 
 def _read_yaml(text: str) -> _Fault | None:
@@ -192,7 +193,7 @@ _XML_DISPUTED = frozenset(
 """Entities of a DTD that we do not fetch, encodings that expat lacks, fragments that are included elsewhere."""
 
 
-_XML_COMMENT = re.compile(r"<!--[\s\S]*?(?:-->|\Z)")
+_XML_COMMENT = regex(r"<!--[\s\S]*?(?:-->|\Z)")
 
 
 def _read_xml(text: str) -> _Fault | None:

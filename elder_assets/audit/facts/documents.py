@@ -20,6 +20,7 @@ from elder_assets.audit.facts.extraction import extractor
 from elder_assets.audit.facts.grammars import Blob
 from elder_assets.audit.facts.secrets import redact
 from elder_assets.audit.model import SourceFile
+from elder_assets.audit.patterns import regex
 
 NODES_MAX = 200_000
 """Larger trees are data; chosen by us, decision 0001."""
@@ -90,7 +91,7 @@ class TextLines(msgspec.Struct, frozen=True):
     lines: tuple[str, ...]
 
 
-_WANTED = re.compile(
+_WANTED = regex(
     r"(?:^|/)(?:pyproject\.toml|setup\.cfg|tox\.ini|pytest\.ini|\.coveragerc|Cargo\.toml|package\.json|lerna\.json"
     r"|nx\.json|tsconfig[\w.-]*\.json|\.mocharc\.(?:json|ya?ml)|\.nycrc(?:\.json)?|jest\.config\.json|composer\.json|Pipfile"
     r"|pnpm-workspace\.yaml|mkdocs\.ya?ml|_config\.ya?ml|codecov\.ya?ml|\.codecov\.ya?ml|catalog-info\.ya?ml"
@@ -107,7 +108,7 @@ _WANTED = re.compile(
 _LINE_VARIANTS = frozenset(
     {"dockerfile", "makefile", "requirements", "go-mod", "owners", "ignore", "attributes", "mailmap", "jenkinsfile"}
 )
-_LINE_FILES = re.compile(
+_LINE_FILES = regex(
     r"(?:^|/)(?:Gemfile|[\w.-]+\.gemspec|Procfile|\.gitmodules|setup\.py|MANIFEST\.in|\.node-version|justfile)$"
 )
 
@@ -257,9 +258,9 @@ def _with_lines(value: Any, lines: dict[tuple[str, ...], int]) -> Document:
         return Document(error=f"more than {NODES_MAX} values or nested too deeply")
 
 
-_TOML_TABLE = re.compile(r"^\s*\[(\[?)\s*([^\]]+?)\s*\]")
-_TOML_KEY = re.compile(r"^\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
-_TOML_PART = re.compile(r"\"([^\"]*)\"|'([^']*)'|([\w-]+)")
+_TOML_TABLE = regex(r"^\s*\[(\[?)\s*([^\]]+?)\s*\]")
+_TOML_KEY = regex(r"^\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
+_TOML_PART = regex(r"\"([^\"]*)\"|'([^']*)'|([\w-]+)")
 
 
 def _toml_lines(text: str) -> dict[tuple[str, ...], int]:
@@ -289,7 +290,7 @@ def _toml_lines(text: str) -> dict[tuple[str, ...], int]:
     return lines
 
 
-_TOML_ARRAY_TOKEN = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[\[\]{},#]|[^\s\[\]{},#\"']+")
+_TOML_ARRAY_TOKEN = regex(r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[\[\]{},#]|[^\s\[\]{},#\"']+")
 
 
 class _TomlArray:
@@ -324,7 +325,7 @@ def _toml_path(dotted: str) -> tuple[str, ...]:
     return tuple(a or b or c for a, b, c in _TOML_PART.findall(dotted))
 
 
-_JSON_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|[{}\[\]:,]|\n|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_JSON_TOKEN = regex(r'"(?:[^"\\\n]|\\.)*"|[{}\[\]:,]|\n|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
 
 def _json_lines(text: str) -> dict[tuple[str, ...], int]:
@@ -363,7 +364,7 @@ def _json_lines(text: str) -> dict[tuple[str, ...], int]:
     return lines
 
 
-_JSON_COMMENT = re.compile(r'("(?:[^"\\\n]|\\.)*")|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
+_JSON_COMMENT = regex(r'("(?:[^"\\\n]|\\.)*")|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.DOTALL)
 
 
 def _without_json_comments(text: str) -> str:

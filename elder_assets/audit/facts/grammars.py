@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from elder_assets.audit.errors import CatalogueError
+from elder_assets.audit.patterns import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser, Query, Tree
@@ -223,5 +223,5 @@ def walk(node: Node) -> Iterator[Node]:
 
 def path_matches(pattern: str) -> Callable[[str], bool]:
     """A predicate: does the regular expression occur in the path?"""
-    compiled = re.compile(pattern)
+    compiled = regex(pattern)
     return lambda path: compiled.search(path) is not None

@@ -11,6 +11,7 @@ from elder_assets.audit.facts.extraction import extractor
 from elder_assets.audit.facts.functions import is_code
 from elder_assets.audit.facts.grammars import Blob
 from elder_assets.audit.model import CODE_CLASSES
+from elder_assets.audit.patterns import regex
 
 
 class Import(msgspec.Struct, frozen=True, array_like=True):
@@ -45,4 +46,4 @@ def imports(blob: Blob) -> Imports:
 @functools.cache
 def _call_before(calls: tuple[str, ...]) -> re.Pattern[bytes]:
     """A call of one of these functions, up to its first argument."""
-    return re.compile(rb"(?<![\w.$])(?:" + "|".join(calls).encode() + rb")\s{0,20}\(?\s{0,40}\Z")
+    return regex(rb"(?<![\w.$])(?:" + "|".join(calls).encode() + rb")\s{0,20}\(?\s{0,40}\Z")

@@ -17,6 +17,7 @@ import yaml
 from elder_assets.audit.facts.extraction import extractor
 from elder_assets.audit.facts.grammars import Blob
 from elder_assets.audit.facts.source_tree import READ_BYTES_MAX
+from elder_assets.audit.patterns import regex
 
 
 class Locked(msgspec.Struct, frozen=True, array_like=True):
@@ -121,8 +122,8 @@ def _mapping(value: object) -> dict[str, Any]:
 
 # --- yarn, classic and berry ---------------------------------------------------------------------------------
 
-_YARN_KEY = re.compile(r"^(?![#\s])(.+):$")
-_YARN_VERSION = re.compile(r'^  version:? "?([^"\s]+)"?$')
+_YARN_KEY = regex(r"^(?![#\s])(.+):$")
+_YARN_VERSION = regex(r'^  version:? "?([^"\s]+)"?$')
 
 
 def _read_yarn(text: str) -> Lock:
@@ -188,9 +189,9 @@ def _pnpm_version(name: str, written: str) -> str:
 
 # --- [[package]] tables: uv, poetry, pdm, Cargo ------------------------------------------------------------------
 
-_PACKAGE_FIELD = re.compile(r"^(name|version|source)\s*=\s*(.+)$")
-_LOCAL_SOURCE = re.compile(r'\b(?:editable|virtual|directory|path)\s*=\s*"([^"]*)"')
-_GROUPS = re.compile(r"^groups\s*=\s*\[([^\]]*)\]", re.MULTILINE)
+_PACKAGE_FIELD = regex(r"^(name|version|source)\s*=\s*(.+)$")
+_LOCAL_SOURCE = regex(r'\b(?:editable|virtual|directory|path)\s*=\s*"([^"]*)"')
+_GROUPS = regex(r"^groups\s*=\s*\[([^\]]*)\]", re.MULTILINE)
 
 
 def _read_toml_packages(text: str) -> Lock:
@@ -231,8 +232,8 @@ def _read_go_sum(text: str) -> Lock:
     return Lock(tuple(Locked(module, version) for module, version in pairs))
 
 
-_GEM_SPEC = re.compile(r"^    ([\w.-]+) \(([^)]+)\)$")
-_GEM_DEPENDENCY = re.compile(r"^  ([\w.-]+)(!)?(?: \(([^)]*)\))?!?$")
+_GEM_SPEC = regex(r"^    ([\w.-]+) \(([^)]+)\)$")
+_GEM_DEPENDENCY = regex(r"^  ([\w.-]+)(!)?(?: \(([^)]*)\))?!?$")
 
 
 def _read_gemfile_lock(text: str) -> Lock:

@@ -6,9 +6,9 @@ in it changes the authors of old commits.
 
 from __future__ import annotations
 
-import re
+from elder_assets.audit.patterns import regex
 
-_PERSON = re.compile(r"([^<>]*)<([^<>]*)>")
+_PERSON = regex(r"([^<>]*)<([^<>]*)>")
 
 
 class Mailmap:

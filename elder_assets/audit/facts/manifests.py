@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 from elder_assets.audit.facts.documents import Node, document, text_lines
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.model import FileClass, SourceFile
+from elder_assets.audit.patterns import regex
 
 
 class Requirement(msgspec.Struct, frozen=True):
@@ -164,7 +165,7 @@ def _python_tools(root: Node) -> frozenset[str]:
 # --- npm ---------------------------------------------------------------------------------------------------
 
 _NPM_GROUPS = ("dependencies", "devDependencies", "optionalDependencies")
-_NPM_OTHER = re.compile(
+_NPM_OTHER = regex(
     r"^(?:workspace|npm|file|link|portal|patch|catalog|git|github|bitbucket|gitlab|gist|exec|jsr|[\w+.-]+:)|[/\\]|^\.|://"
 )
 
@@ -272,8 +273,8 @@ def _cargo_requirement(name: str, value: Node, group: str, inherited: dict[str, 
 
 # --- Go ------------------------------------------------------------------------------------------------------
 
-_GO_REQUIRE = re.compile(r"^(?:require\s+)?([\w.~-]+\.[\w.~/-]+)\s+(v\d\S*)(\s*//\s*indirect)?")
-_GO_REPLACE = re.compile(r"^(?:replace\s+)?(\S+)(?:\s+v\S+)?\s+=>")
+_GO_REQUIRE = regex(r"^(?:require\s+)?([\w.~-]+\.[\w.~/-]+)\s+(v\d\S*)(\s*//\s*indirect)?")
+_GO_REPLACE = regex(r"^(?:replace\s+)?(\S+)(?:\s+v\S+)?\s+=>")
 
 
 def _read_go_mod(file: SourceFile, lines: Sequence[str]) -> Manifest:
@@ -292,22 +293,22 @@ def _read_go_mod(file: SourceFile, lines: Sequence[str]) -> Manifest:
             module = stripped.removeprefix("module").strip().strip('"')
         elif directive == "require" and (required := _GO_REQUIRE.match(stripped)) and not required.group(3):
             found.append(Requirement(required.group(1), required.group(2), number, ""))
-        elif directive in {"replace", "exclude"} and (other := re.match(_GO_REPLACE, stripped)):
+        elif directive in {"replace", "exclude"} and (other := _GO_REPLACE.match(stripped)):
             replaced.add(other.group(1))
     return Manifest(file, "go", module, tuple(found), frozenset(replaced))
 
 
 # --- Bundler -----------------------------------------------------------------------------------------------
 
-_GEM = re.compile(r"\s*gem[\s(]\s*([\"'])([\w.-]+)\1(.*)$")
-_GEM_SPEC_PART = re.compile(r"\s*,\s*([\"'])([^\"']+)\1")
-_GEM_OTHER = re.compile(
+_GEM = regex(r"\s*gem[\s(]\s*([\"'])([\w.-]+)\1(.*)$")
+_GEM_SPEC_PART = regex(r"\s*,\s*([\"'])([^\"']+)\1")
+_GEM_OTHER = regex(
     r"\b(?:git|github|gitlab|bitbucket|gist|path|source|branch|ref|tag)\b\s*(?::|=>)|:(?:git|path|github)\s*=>"
 )
-_OPENS = re.compile(
+_OPENS = regex(
     r"^(?:if|unless|case|while|begin|def|class|module|for|until)\b|\bdo\s*(?:\|[^|]*\|)?$|=\s*(?:if|case|begin)\b"
 )
-_PLAIN_BLOCK = re.compile(r"^(?:group|platforms?|source)\b.*\bdo\s*(?:\|[^|]*\|)?$")
+_PLAIN_BLOCK = regex(r"^(?:group|platforms?|source)\b.*\bdo\s*(?:\|[^|]*\|)?$")
 
 
 def _read_gemfile(file: SourceFile, lines: Sequence[str]) -> Manifest:

@@ -21,6 +21,7 @@ from elder_assets.audit.facts.extraction import extractor
 from elder_assets.audit.facts.grammars import Blob
 from elder_assets.audit.facts.markup_links import asciidoc_targets, rst_targets
 from elder_assets.audit.model import FileClass, SourceFile
+from elder_assets.audit.patterns import regex
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -69,9 +70,9 @@ HTML_CHARS_MAX = 60_000
 DOCUMENT_BYTES_MAX = 600_000
 """Longer documents are generated lists; the parser takes 0.2 s for 100 kB. Chosen by us, decision 0001."""
 
-README = re.compile(r"README(?:[._-][\w.-]+)?$", re.IGNORECASE)
-_PROSE_NAME = re.compile(r"(?:^|/)(?:README|CONTRIBUTING)(?:[._-][\w.-]+)?$", re.IGNORECASE)
-_PROSE_ENDING = re.compile(
+README = regex(r"README(?:[._-][\w.-]+)?$", re.IGNORECASE)
+_PROSE_NAME = regex(r"(?:^|/)(?:README|CONTRIBUTING)(?:[._-][\w.-]+)?$", re.IGNORECASE)
+_PROSE_ENDING = regex(
     r"(?:/|^)[^/.]+$|\.(?:md|markdown|mdown|mkdn?|rst|adoc|asciidoc|txt|org|rdoc|textile|html?|pod|creole|mediawiki)$",
     re.IGNORECASE,
 )
@@ -128,7 +129,7 @@ def code_block_lines(text: str) -> frozenset[int]:
     return frozenset(lines)
 
 
-_FRONT_MATTER = re.compile(r"\A---\r?\n(?:[^\n]*\n){0,100}?---[ \t]*\r?\n")
+_FRONT_MATTER = regex(r"\A---\r?\n(?:[^\n]*\n){0,100}?---[ \t]*\r?\n")
 
 
 class _Reader:
@@ -271,9 +272,9 @@ class _HtmlReader(HTMLParser):
             self.text.append(data)
 
 
-_SHORTCODE = re.compile(r":[a-z0-9_+-]+:")
-_OWN_ID = re.compile(r"\{\s*:?\s*#([\w.-]+)[^}]*\}\s*$")
-_SLUG_DROPS = re.compile(r"[^\w\- ]")
+_SHORTCODE = regex(r":[a-z0-9_+-]+:")
+_OWN_ID = regex(r"\{\s*:?\s*#([\w.-]+)[^}]*\}\s*$")
+_SLUG_DROPS = regex(r"[^\w\- ]")
 
 
 def _slug(text: str) -> str:
@@ -281,7 +282,7 @@ def _slug(text: str) -> str:
     return _SLUG_DROPS.sub("", text.strip().lower()).replace(" ", "-")
 
 
-_KEY_DROPS = re.compile(r"[\W_]+")
+_KEY_DROPS = regex(r"[\W_]+")
 
 
 def anchor_key(fragment: str) -> str:
@@ -292,7 +293,7 @@ def anchor_key(fragment: str) -> str:
     return _KEY_DROPS.sub("", plain)
 
 
-_DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_DENSE = regex(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 def reading_length(text: str) -> int:
@@ -302,14 +303,14 @@ def reading_length(text: str) -> int:
 
 # --- other formats ---------------------------------------------------------------------------------------
 
-_UNDERLINE = re.compile(r"([=\-~^\"'`#*+:.])\1{2,}\s*$")
-_PREFIX_HEADING = re.compile(r"(={1,6}|\*{1,6}|h[1-6]\.|#{1,6})\s+(\S.*)$")
-_DIRECTIVE = re.compile(r"\.\. |:[\w-]+:|ifdef::|ifndef::|endif::|include::|image:|!\[|<[^>]*>\s*$|\|[^|]*\|\s*$")
-_LITERAL_START = re.compile(
+_UNDERLINE = regex(r"([=\-~^\"'`#*+:.])\1{2,}\s*$")
+_PREFIX_HEADING = regex(r"(={1,6}|\*{1,6}|h[1-6]\.|#{1,6})\s+(\S.*)$")
+_DIRECTIVE = regex(r"\.\. |:[\w-]+:|ifdef::|ifndef::|endif::|include::|image:|!\[|<[^>]*>\s*$|\|[^|]*\|\s*$")
+_LITERAL_START = regex(
     r"(?:.*::\s*$|\.\. (?:code|code-block|sourcecode|parsed-literal)::|`{3,}|#\+begin)", re.IGNORECASE
 )
-_WORD = re.compile(r"\w")
-_URL = re.compile(r"https?://\S+")
+_WORD = regex(r"\w")
+_URL = regex(r"https?://\S+")
 
 
 def _read_plain(text: str) -> Prose:

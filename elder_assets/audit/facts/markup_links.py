@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from elder_assets.audit.patterns import regex
+
 
 class Target(NamedTuple):
     """Where a link leads, as written."""
@@ -25,10 +27,10 @@ LINE_CHARS_MAX = 2000
 
 # --- reStructuredText ---------------------------------------------------------------------------------------
 
-_RST_DIRECTIVE = re.compile(r"\s*\.\. (?:\|[^|]+\| )?([\w-]+)::\s*(.*)$")
-_RST_TARGET = re.compile(r"\s*\.\. _(?:`[^`]{1,200}`|[^:`]{1,200}):\s+(\S.*)$")
-_RST_PHRASE = re.compile(r"(?<![`\w:])`[^`<>]{0,300}<([^`<>]{1,300})>`__?")
-_RST_INLINE = re.compile(r"``.*?``")
+_RST_DIRECTIVE = regex(r"\s*\.\. (?:\|[^|]+\| )?([\w-]+)::\s*(.*)$")
+_RST_TARGET = regex(r"\s*\.\. _(?:`[^`]{1,200}`|[^:`]{1,200}):\s+(\S.*)$")
+_RST_PHRASE = regex(r"(?<![`\w:])`[^`<>]{0,300}<([^`<>]{1,300})>`__?")
+_RST_INLINE = regex(r"``.*?``")
 _RST_IMAGES = frozenset({"image", "figure"})
 _RST_OPENS = frozenset({"note", "warning", "tip", "important", "hint", "caution", "attention", "danger", "error",
                         "seealso", "admonition", "versionadded", "versionchanged", "deprecated", "topic", "sidebar",
@@ -83,12 +85,12 @@ def _phrases(lines: Sequence[str]) -> Iterator[Target]:
 
 # --- AsciiDoc -----------------------------------------------------------------------------------------------
 
-_ADOC_FENCE = re.compile(r"(-{4,}|\.{4,}|\+{4,}|/{4,}|`{3,}|~{3,})\w*\s*$")
-_ADOC_ATTRIBUTE = re.compile(r":!?([\w-]+)!?:(?:\s+(.*))?$")
-_ADOC_BLOCK = re.compile(r"(image|include)::([^\s\[][^\[]*)\[([^\]]*)\]\s*$")
-_ADOC_INLINE = re.compile(r"(?<![\w\\:])(image|link|xref):(?!:)([^\s\[\]:]+)\[")
-_ADOC_CROSS = re.compile(r"<<([\w./-]+\.(?:adoc|asciidoc)(?:#[\w.-]*)?)(?:,[^<>]*)?>>")
-_ADOC_CODE = re.compile(r"`[^`]*`|\+\+.*?\+\+|pass:\w*\[[^\]]*\]")
+_ADOC_FENCE = regex(r"(-{4,}|\.{4,}|\+{4,}|/{4,}|`{3,}|~{3,})\w*\s*$")
+_ADOC_ATTRIBUTE = regex(r":!?([\w-]+)!?:(?:\s+(.*))?$")
+_ADOC_BLOCK = regex(r"(image|include)::([^\s\[][^\[]*)\[([^\]]*)\]\s*$")
+_ADOC_INLINE = regex(r"(?<![\w\\:])(image|link|xref):(?!:)([^\s\[\]:]+)\[")
+_ADOC_CROSS = regex(r"<<([\w./-]+\.(?:adoc|asciidoc)(?:#[\w.-]*)?)(?:,[^<>]*)?>>")
+_ADOC_CODE = regex(r"`[^`]*`|\+\+.*?\+\+|pass:\w*\[[^\]]*\]")
 
 
 def asciidoc_targets(text: str) -> list[Target]:

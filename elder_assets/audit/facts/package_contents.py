@@ -14,6 +14,7 @@ import msgspec
 from elder_assets.audit.facts.documents import Node
 from elder_assets.audit.facts.extraction import extractor
 from elder_assets.audit.facts.grammars import Blob
+from elder_assets.audit.patterns import regex
 
 
 class Listed(msgspec.Struct, frozen=True, array_like=True):
@@ -113,7 +114,7 @@ class MavenModules(msgspec.Struct, frozen=True, array_like=True):
     modules: tuple[Listed, ...] = ()
 
 
-_XML_COMMENT = re.compile(r"<!--[\s\S]*?(?:-->|\Z)")
+_XML_COMMENT = regex(r"<!--[\s\S]*?(?:-->|\Z)")
 _MODULE = ["project", "modules", "module"]
 
 

@@ -24,6 +24,7 @@ from elder_assets.audit.facts.grammars import Blob
 from elder_assets.audit.facts.secrets import redact
 from elder_assets.audit.identity import normalise
 from elder_assets.audit.model import AUTHORED_CLASSES
+from elder_assets.audit.patterns import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -113,9 +114,9 @@ def python_lint(blobs: Sequence[Blob]) -> Sequence[PythonLint | Refused]:
 
 # --- decoding --------------------------------------------------------------------------------------------
 
-_CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.ASCII)
-_NO_CODE = re.compile(rb"^[ \t\f]*(?:#|\r?$)")
-_ENCODINGS = re.compile(
+_CODING = regex(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", re.ASCII)
+_NO_CODE = regex(rb"^[ \t\f]*(?:#|\r?$)")
+_ENCODINGS = regex(
     r"(?:utf-?8|latin|l?iso-?8859|(?:us-)?ascii|cp\d|windows-?\d|koi8|euc|shift|s?jis|gbk?\d*|big5|mac)", re.IGNORECASE
 )
 """Encodings that people write source in. Any other declared name (a codec of the project's own) is not our verdict."""
@@ -227,7 +228,7 @@ def _execute(root: Path) -> bytes:
     return done.stderr
 
 
-_FAILED_FILE = re.compile(r"(?:Failed to lint|[Pp]anick?ed while linting|Failed to read) [^\n]*?\bb(\d+)\.py\b")
+_FAILED_FILE = regex(r"(?:Failed to lint|[Pp]anick?ed while linting|Failed to read) [^\n]*?\bb(\d+)\.py\b")
 
 
 def _parse_reports(path: Path, errors: bytes) -> _Reports:
@@ -249,7 +250,7 @@ def _parse_reports(path: Path, errors: bytes) -> _Reports:
 
 # --- from diagnostics to facts ---------------------------------------------------------------------------
 
-_LINE_END = re.compile(r"\r\n|\n|\r")
+_LINE_END = regex(r"\r\n|\n|\r")
 
 
 class _Text:
@@ -308,8 +309,8 @@ def _read_report(source: str, report: Sequence[_Diagnostic]) -> PythonLint:
     )
 
 
-_NEWER = re.compile(r"\(syntax was added in Python")
-_CAUGHT_INTO_NAME = re.compile(r"\bexcept\b[^#\n]+,\s*[a-z_]\w*\s*:")
+_NEWER = regex(r"\(syntax was added in Python")
+_CAUGHT_INTO_NAME = regex(r"\bexcept\b[^#\n]+,\s*[a-z_]\w*\s*:")
 
 
 def _is_fault(text: _Text, message: str, start: _Place) -> bool:
@@ -322,7 +323,7 @@ def _fault(text: _Text, message: str, start: _Place) -> SyntaxFault:
     return SyntaxFault(text.line(start), shown[:200], text.row_tokens(start))
 
 
-_PYTHON2 = re.compile(
+_PYTHON2 = regex(
     r"^\s*(?:[^#'\"]*[:;]\s*)?print\b\s*(?:>>|[\"'\w`%\[{(\-\\].*|$)"
     r"|^\s*except\s+[\w.()\s,]+,\s*\w+\s*:"
     r"|\braise\s+[\w.()\[\]]+\s*,\s*\S"
@@ -331,13 +332,13 @@ _PYTHON2 = re.compile(
     r"|\bdef\s+\w+\s*\(.*\(\s*\w+\s*,|\blambda\s*\(|\blambda\b[^:]*\("
     r"|\basync\b(?!\s+(?:def|for|with)\b)|\bawait\s*[=,):]"
 )
-_PYTHON2_ONLY = re.compile(
+_PYTHON2_ONLY = regex(
     r"\A#![^\n]*python2|^(?:import|from)[ \t]+(?:urllib2|urlparse|ConfigParser|cPickle|c?StringIO|Queue|Tkinter|httplib"
     r"|cookielib|(?:Simple|Base)HTTPServer|SocketServer|HTMLParser|commands|exceptions|__builtin__|thread)\b",
     re.MULTILINE,
 )
-_TAB_INDENT = re.compile(r"^[ \t]*\t", re.MULTILINE)
-_BLANK_INDENT = re.compile(r"^\t* ", re.MULTILINE)
+_TAB_INDENT = regex(r"^[ \t]*\t", re.MULTILINE)
+_BLANK_INDENT = regex(r"^\t* ", re.MULTILINE)
 
 
 def _is_python2(text: _Text, message: str, start: _Place) -> bool:
@@ -347,11 +348,9 @@ def _is_python2(text: _Text, message: str, start: _Place) -> bool:
     return "nicode" in message or _PYTHON2.search(text.row(start)) is not None
 
 
-_TEMPLATE = re.compile(
-    r"\{\{-?\s*[\w.]+[^{}\n]{0,200}\}\}|\{%-?\s*\w|<%[\s=!]|\$\{\w+\}|^\s*#(?:if|end)\b", re.MULTILINE
-)
-_FRAGMENT = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]+[^\s#]")
-_NOTEBOOK = re.compile(
+_TEMPLATE = regex(r"\{\{-?\s*[\w.]+[^{}\n]{0,200}\}\}|\{%-?\s*\w|<%[\s=!]|\$\{\w+\}|^\s*#(?:if|end)\b", re.MULTILINE)
+_FRAGMENT = regex(r"(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]+[^\s#]")
+_NOTEBOOK = regex(
     r"^# ?(?:%%|In ?\[|COMMAND ---|<codecell>|Databricks notebook)|^\s*(?:%|get_ipython\(\))\w*", re.MULTILINE
 )
 
@@ -421,7 +420,7 @@ def _repeats_key_with_other_value(blob: Blob, node: Node) -> bool:
     return len(values) > 1
 
 
-_FLAG = re.compile(r"(?:\bre\.)?\b(?:I|IGNORECASE|M|MULTILINE|S|DOTALL|X|VERBOSE|U|UNICODE|A|ASCII|L|LOCALE)\b")
+_FLAG = regex(r"(?:\bre\.)?\b(?:I|IGNORECASE|M|MULTILINE|S|DOTALL|X|VERBOSE|U|UNICODE|A|ASCII|L|LOCALE)\b")
 _COUNT_INDEX = {"sub": 3, "subn": 3, "split": 2}
 
 
@@ -446,8 +445,8 @@ def _drops_argument(blob: Blob, node: Node) -> bool:
     return text is not None and re.search(r"\{\d", blob.source(text)) is None
 
 
-_PERCENT_LOGGER = re.compile(r"^\s*(?:import logging|from logging import)\b", re.MULTILINE)
-_OTHER_LOGGER = re.compile(r"^\s*(?:from|import)\s+(?:loguru|structlog|logbook|eliot|twiggy|absl)\b", re.MULTILINE)
+_PERCENT_LOGGER = regex(r"^\s*(?:import logging|from logging import)\b", re.MULTILINE)
+_OTHER_LOGGER = regex(r"^\s*(?:from|import)\s+(?:loguru|structlog|logbook|eliot|twiggy|absl)\b", re.MULTILINE)
 
 
 def _is_standard_logging(blob: Blob, node: Node) -> bool:

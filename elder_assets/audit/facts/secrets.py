@@ -25,6 +25,7 @@ import msgspec
 from elder_assets.audit.facts.extraction import extractor
 from elder_assets.audit.facts.grammars import Blob
 from elder_assets.audit.identity import normalise
+from elder_assets.audit.patterns import regex
 
 
 class SecretCandidate(msgspec.Struct, frozen=True, array_like=True):
@@ -54,7 +55,7 @@ SERVICE_ACCOUNT = "Google service account key"
 LIMITED_KINDS = frozenset({"Google API key", "Google OAuth client secret"})
 """Often public by design: restricted to a site or an app, or part of an installed program."""
 
-_ON_PURPOSE = re.compile(
+_ON_PURPOSE = regex(
     r"(?:^|[/_.-])(?:tests?|testing|specs?|fixtures?|examples?|samples?|demos?|dummy|fakes?|mocks?|snake-?oil|insecure|localhost"
     r"|self-?signed|dev|development|local|playground|vagrant|docs?|bench|e2e|testdata|sandbox|stubs?|selftests?|unit|integration)(?:[/_.-]|$)"
     r"|test",
@@ -86,7 +87,7 @@ class _Detector(msgspec.Struct, frozen=True):
 
 # --- made-up values --------------------------------------------------------------------------------------
 
-_WORDS = re.compile(
+_WORDS = regex(
     rb"example|sample|x{4}|fake|dummy|redacted|placeholder|changeme|your[-_]?|secret|token|abcdef|123456|foobar|insert"
     rb"|(.)\1{4}|\*{3}|test(?:ing|key|_)|deadbeef|qwerty|0{4}|1{4}",
     re.IGNORECASE,
@@ -151,7 +152,7 @@ def _with_checksum(_data: bytes, match: re.Match[bytes]) -> tuple[int, int] | No
     return match.span() if base62_checksum(body[:-6]) == body[-6:] and not _is_made_up(body) else None
 
 
-_AWS_SECRET = re.compile(rb"(?<![A-Za-z0-9/+=_-])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=_-])")
+_AWS_SECRET = regex(rb"(?<![A-Za-z0-9/+=_-])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=_-])")
 _AWS_REACH = 400
 
 
@@ -168,7 +169,7 @@ def _aws_secret(data: bytes, match: re.Match[bytes]) -> tuple[int, int] | None:
     return None
 
 
-_HEX32 = re.compile(rb"(?<![0-9a-fA-F])[0-9a-f]{32}(?![0-9a-fA-F])")
+_HEX32 = regex(rb"(?<![0-9a-fA-F])[0-9a-f]{32}(?![0-9a-fA-F])")
 
 
 def _twilio_secret(data: bytes, match: re.Match[bytes]) -> tuple[int, int] | None:
@@ -224,9 +225,9 @@ def _decode_base64(text: bytes) -> bytes | None:
         return None
 
 
-_KEY_END = re.compile(rb"-----END (?:RSA |EC |DSA |OPENSSH )?PRIVATE KEY-----")
+_KEY_END = regex(rb"-----END (?:RSA |EC |DSA |OPENSSH )?PRIVATE KEY-----")
 _KEY_BYTES_MAX = 20_000
-_KEY_WRAPPING = re.compile(rb"\\r|\\n|[\"']\s*\+\s*[\"']|[\s\"'\\,;]")
+_KEY_WRAPPING = regex(rb"\\r|\\n|[\"']\s*\+\s*[\"']|[\s\"'\\,;]")
 
 
 def _private_key(data: bytes, match: re.Match[bytes]) -> tuple[int, int] | None:
@@ -266,14 +267,14 @@ def _is_der(decoded: bytes) -> bool:
 def _token(kind: str, pattern: bytes, *literals: bytes, verify: Verify = _random) -> _Detector:
     """A detector of a word of its own: no letter, digit, '_' or '-' before or behind it."""
     bounded = rb"(?<![A-Za-z0-9_-])" + pattern + rb"(?![A-Za-z0-9_-])"
-    return _Detector(kind, literals, re.compile(bounded), verify)
+    return _Detector(kind, literals, regex(bounded), verify)
 
 
 DETECTORS: tuple[_Detector, ...] = (
     _Detector(
         PRIVATE_KEY,
         (b"PRIVATE KEY-----",),
-        re.compile(rb"-----BEGIN (RSA |EC |DSA |OPENSSH |)PRIVATE KEY-----"),
+        regex(rb"-----BEGIN (RSA |EC |DSA |OPENSSH |)PRIVATE KEY-----"),
         _private_key,
     ),
     _token("AWS secret access key", rb"A(?:KIA|SIA)[A-Z2-7]{16}", b"AKIA", b"ASIA", verify=_aws_secret),
@@ -310,7 +311,7 @@ DETECTORS: tuple[_Detector, ...] = (
     _token("Stripe live key", rb"[sr]k_live_([A-Za-z0-9]{24,120})", b"k_live_"),
     _token("Google API key", rb"AIza([A-Za-z0-9_-]{35})", b"AIza"),
     _token("Google OAuth client secret", rb"GOCSPX-([A-Za-z0-9_-]{28})", b"GOCSPX-"),
-    _Detector("Azure storage key", (b"AccountKey=",), re.compile(rb"AccountKey=([A-Za-z0-9+/]{86}==)"), _azure_storage),
+    _Detector("Azure storage key", (b"AccountKey=",), regex(rb"AccountKey=([A-Za-z0-9+/]{86}==)"), _azure_storage),
     _token("SendGrid key", rb"SG\.([A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43})", b"SG."),
     _token("Twilio auth token", rb"AC[0-9a-f]{32}", b"AC", verify=_twilio_secret),
     _token("Mailgun key", rb"key-([0-9a-f]{32})", b"key-", verify=_mentions(b"mailgun")),
@@ -413,7 +414,7 @@ def _around(pattern: re.Pattern[bytes], literal: bytes, data: bytes) -> Iterator
         place = data.find(literal, max(done, place + 1))
 
 
-_LONG_WORD = re.compile(rb"[A-Za-z0-9+/_=.~-]{16,}")
+_LONG_WORD = regex(rb"[A-Za-z0-9+/_=.~-]{16,}")
 
 
 def _tokens(data: bytes, kind: str, start: int) -> str:
@@ -421,7 +422,7 @@ def _tokens(data: bytes, kind: str, start: int) -> str:
     return f"{kind} {normalise(_LONG_WORD.sub(b'*', data[line_start:start]).decode(errors='replace'))}"
 
 
-_NOT_LINE_END = re.compile(rb"[^\r\n]")
+_NOT_LINE_END = regex(rb"[^\r\n]")
 
 
 def redact(data: bytes) -> bytes:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from elder_assets.audit.patterns import regex
+
 SCRIPT_CHARS_MAX = 100_000
 """Longer scripts are cut; chosen by us."""
 
@@ -41,7 +43,7 @@ class Command(msgspec.Struct, frozen=True):
     """0-based line of its last word."""
 
 
-_TOKEN = re.compile(
+_TOKEN = regex(
     r"""
     (?P<join>\\\r?\n)
   | (?P<blank>[ \t\r]+)
@@ -122,7 +124,7 @@ def _tokens(script: str) -> Iterator[tuple[str, str, int, bool]]:
 def _after_heredocs(script: str, position: int, marks: list[str]) -> tuple[int, int]:
     start = position
     for mark in marks:
-        end = re.compile(rf"^[ \t]*{re.escape(mark)}[ \t\r]*$", re.MULTILINE).search(script, position)
+        end = regex(rf"^[ \t]*{re.escape(mark)}[ \t\r]*$", re.MULTILINE).search(script, position)
         if end is None:
             return len(script), 0
         position = min(end.end() + 1, len(script))
@@ -213,14 +215,14 @@ def commands_of(script: str) -> tuple[Command, ...]:
     return reader.finish()
 
 
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
+_ASSIGNMENT = regex(r"[A-Za-z_]\w*\+?=")
 _LAUNCHERS: dict[str, int] = {"sudo": 0, "env": 0, "exec": 0, "command": 0, "nohup": 0, "time": 0, "xvfb-run": 0}
 _RUNNERS: tuple[tuple[str, ...], ...] = (
     ("poetry", "run"), ("pipenv", "run"), ("uv", "run"), ("pdm", "run"), ("hatch", "run"), ("rye", "run"),
     ("bundle", "exec"), ("pnpm", "exec"), ("pnpm", "dlx"), ("yarn", "exec"), ("yarn", "dlx"), ("npm", "exec"),
     ("npx",), ("uvx",), ("pipx", "run"), ("coverage", "run"), ("dotnet", "tool", "run"), ("bunx",),
 )  # fmt: skip
-_PYTHON = re.compile(r"(?:.*/)?(?:python(?:\d(?:\.\d+)?)?|py|pypy3?)(?:\.exe)?$")
+_PYTHON = regex(r"(?:.*/)?(?:python(?:\d(?:\.\d+)?)?|py|pypy3?)(?:\.exe)?$")
 
 
 def program_words(words: tuple[str, ...]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from elder_assets.audit.facts.extraction import extractor
 from elder_assets.audit.facts.git_patterns import AttributeRules
 from elder_assets.audit.facts.grammars import Blob, Language, language_of, languages
 from elder_assets.audit.model import FileClass, SourceFile, TreeEntry
+from elder_assets.audit.patterns import regex
 
 READ_BYTES_MAX = 8_000_000
 """Files above this size are never read; only their size is a fact. Chosen by us (decision 0001)."""
@@ -40,7 +41,7 @@ class TextProfile(msgspec.Struct, frozen=True, array_like=True):
     is_lfs_pointer: bool
 
 
-_GENERATED_MARK = re.compile(
+_GENERATED_MARK = regex(
     rb"@generated\b(?![(`'\"])"
     rb"|(?-i:\bDO NOT (?:EDIT|MODIFY)\b)"
     rb"|\bdo not (?:edit|modify)\b(?=\W*$|[\W]*(?:this (?:file|code)|it\b|manually|by hand|directly))"
@@ -53,7 +54,7 @@ _GENERATED_MARK = re.compile(
 )
 """What generators write in the head of a file; a sentence about generated things is no such mark."""
 
-_COMMENT_START = re.compile(rb"^\s*(?:#|//|/\*|\*|<!--|--|;|\"\"\"|%|\.\.)")
+_COMMENT_START = regex(rb"^\s*(?:#|//|/\*|\*|<!--|--|;|\"\"\"|%|\.\.)")
 
 
 @extractor(version=2, max_bytes=READ_BYTES_MAX)
@@ -75,7 +76,7 @@ def text_profile(blob: Blob) -> TextProfile:
 
 # --- classes by path -------------------------------------------------------------------------------------
 
-_VENDORED_PATH = re.compile(
+_VENDORED_PATH = regex(
     r"(?:^|/)(?:vendor|vendors|vendored|_vendor|third[_-]?party|3rdparty|node_modules|bower_components"
     r"|site-packages|Godeps|extern|externals)/"  # not `external`: most often one's own code about others
     r"|(?:^|/)deps/[^/]+/"  # a package each; files right below it are often one's own
@@ -83,7 +84,7 @@ _VENDORED_PATH = re.compile(
     r"|(?:^|/)(?:jquery|bootstrap|d3|react|angular|lodash|underscore|moment)[-.]\d[\w.-]*\.(?:js|css)$",
     re.IGNORECASE,
 )
-_GENERATED_PATH = re.compile(
+_GENERATED_PATH = regex(
     r"(?:\.min\.(?:js|css)|_pb2(?:_grpc)?\.pyi?|\.pb\.(?:go|cc|h|ts|js|rs|dart)|\.pb\.gw\.go|_pb\.(?:js|ts|d\.ts)|\.g\.(?:cs|dart)"
     r"|\.designer\.cs|_generated\.\w+|\.generated\.\w+|\.gen\.go|_gen\.go|zz_generated[\w.]*\.go|\.snap|\.map"
     r"|-snapshot\.\w+|\.ambr|\.bundle\.js|\.approved\.\w+)$"
@@ -113,12 +114,12 @@ LOCK_FILES: Mapping[str, str] = {
 }
 """Lock file name to variant. Lock files are generated, yet rules about dependencies read them."""
 
-_DOC_FOLDER = re.compile(
+_DOC_FOLDER = regex(
     r"(?:^|/)(?:docs?|documentation|manual|website/docs|wiki|changelog\.d|changes\.d|newsfragments)/"
     r"|(?:^|/)versioned_docs/",
     re.IGNORECASE,
 )
-_DOC_PATH = re.compile(
+_DOC_PATH = regex(
     r"(?:^|/)(?:man|man\d)/"
     r"|(?:^|/)(?:README|CHANGE(?:S|LOG)|HISTORY|NEWS|CONTRIBUTING|CODE_OF_CONDUCT|SECURITY|AUTHORS|LICEN[CS]E"
     r"|COPYING|NOTICE|MAINTAINERS|SUPPORT|UPGRADING|MIGRATION|CREDITS|CONTRIBUTORS|INSTALL|TODO|RELEASE)"
@@ -126,7 +127,7 @@ _DOC_PATH = re.compile(
     r"|\.(?:md|mdx|rst|adoc|asciidoc|tex|rdoc|pod|1|3|5|7|8)$",
     re.IGNORECASE,
 )
-_EXAMPLE_PATH = re.compile(
+_EXAMPLE_PATH = regex(
     r"\{\{|"  # a template of cookiecutter or the like
     r"(?:^|/)(?:_?examples?|samples?|demos?|demo[_-]apps?|tutorials?|playgrounds?|cookbooks?|docs_src"
     r"|boilerplates?|scaffolds?|starters?|(?:project|app|site|theme|plugin|package)[_-]templates?)/"
@@ -134,7 +135,7 @@ _EXAMPLE_PATH = re.compile(
     r"|^templates?/(?=.*\.[jt]sx?$)|(?:^|/)examples?[_.][\w.]+$",
     re.IGNORECASE,
 )
-_TEST_PATH = re.compile(
+_TEST_PATH = regex(
     r"(?:^|/)(?:tests?|__tests__|__mocks__|__[a-z_]*(?:tests?|modules|mocks|fixtures|benchmarks?)__|e2e(?:[_-][\w-]+)?"
     r"|(?:integration|unit|functional|acceptance|system|stress|smoke|regression|load|performance)[_-]?tests?"
     r"|tests?[_-](?:data|suites?|cases?|utils?|helpers?|fixtures?|resources?|support|servers?|apps?|projects?"
@@ -148,17 +149,17 @@ _TEST_PATH = re.compile(
 )
 """Folders and files that hold tests wherever they stand. `tokio-test/src/` is a crate that is shipped, however."""
 
-_WEAK_TEST_PATH = re.compile(
+_WEAK_TEST_PATH = regex(
     r"(?:^|/)(?:specs?|fixtures?|bench(?:es|mark|marks)?|perf|conformance|acceptance|sandbox)/|^(?:testing|t)/",
     re.IGNORECASE,
 )
 """Words that name tests at the top of a tree, and production code below its sources: `src/spec/`, `numpy/testing/`."""
 
-_SOURCE_ROOT = re.compile(r"(?:^|/)(?:src/main|src|lib|pkg|internal)/")
-_MAIN_SOURCES = re.compile(r"(?:^|/)src/main/(?:\w+/)?")
+_SOURCE_ROOT = regex(r"(?:^|/)(?:src/main|src|lib|pkg|internal)/")
+_MAIN_SOURCES = regex(r"(?:^|/)src/main/(?:\w+/)?")
 """Maven's layout: folders below are package names (`org.springframework.samples`), not what the code is for."""
 
-_CONFIG_NAMES = re.compile(
+_CONFIG_NAMES = regex(
     r"(?:^|/)(?:\.[^/]+|Dockerfile[\w.-]*|[\w.-]*\.Dockerfile|Containerfile|(?:GNU)?[Mm]akefile[\w.-]*|[\w.-]+\.mk"
     r"|Jenkinsfile[\w.-]*|Procfile|Vagrantfile|Brewfile|requirements[\w.-]*\.(?:txt|in)|constraints[\w.-]*\.txt"
     r"|setup\.cfg|tox\.ini|pytest\.ini|mypy\.ini|noxfile\.py|setup\.py|conf\.py|Pipfile|Gemfile|go\.(?:mod|work)"
@@ -168,17 +169,17 @@ _CONFIG_NAMES = re.compile(
     r"|\.(?:ya?ml|toml|jsonc?|json5|ini|cfg|conf|properties|xml|gradle|kts|tf|tfvars|hcl|env|editorconfig|cmake"
     r"|csproj|fsproj|vbproj|sln|props|targets|nix|bazel|bzl|pom|lock|plist|proto|thrift|avsc)$",
 )
-_BINARY_PATH = re.compile(
+_BINARY_PATH = regex(
     r"\.(?:png|jpe?g|gif|bmp|ico|icns|webp|avif|tiff?|psd|pdf|zip|gz|tgz|bz2|xz|7z|rar|tar|jar|war|class|pyc|pyd"
     r"|so|dll|dylib|exe|bin|dat|o|a|lib|woff2?|ttf|otf|eot|mp[34]|m4a|wav|ogg|flac|avi|mov|webm|mkv|sqlite3?|db"
     r"|whl|egg|gem|nupkg|apk|ipa|dmg|iso|wasm|parquet|npy|npz|pkl|h5|onnx|pt|p12|pfx|jks|keystore|mo)$",
     re.IGNORECASE,
 )
-_BACKUP_NAME = re.compile(r"(?:^|/)([^/]*backup(?:[^/]*[-_. ])?\d+)(?=/)", re.IGNORECASE)
+_BACKUP_NAME = regex(r"(?:^|/)([^/]*backup(?:[^/]*[-_. ])?\d+)(?=/)", re.IGNORECASE)
 """`backup2`, `shop-backup-2023-01-02`; not `backup-s3` and `backup_v2`, which are software for backups."""
 
 _FORMATS_BY_NAME: Sequence[tuple[re.Pattern[str], str]] = tuple(
-    (re.compile(pattern), variant)
+    (regex(pattern), variant)
     for pattern, variant in (
         (r"^(?:Dockerfile|Containerfile)(?:[.-][\w.-]+)?$|\.[Dd]ockerfile$", "dockerfile"),
         (r"^(?:GNU)?[Mm]akefile(?:\.[\w.-]+)?$|\.mk$", "makefile"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from elder_assets.audit.facts.documents import document, text_lines
 from elder_assets.audit.facts.shell import Command, commands_of, program_words
+from elder_assets.audit.patterns import regex
 
 if TYPE_CHECKING:
     from elder_assets.audit.facts.repository_facts import RepositoryFacts
@@ -80,7 +81,7 @@ _COMMAND_PATTERNS: tuple[tuple[Kind, str], ...] = (
                     r"|(?:poetry|uv|hatch|flit) publish|docker push")),
         ("deploy", r"git push|kubectl apply|helm upgrade|terraform apply|gh release|goreleaser|gem push"),
 )  # fmt: skip
-_BY_COMMAND = tuple((kind, re.compile(pattern + r"(?=\s|$)")) for kind, pattern in _COMMAND_PATTERNS)
+_BY_COMMAND = tuple((kind, regex(pattern + r"(?=\s|$)")) for kind, pattern in _COMMAND_PATTERNS)
 
 _ACTION_PATTERNS: tuple[tuple[Kind, str], ...] = (
         ("test", r"^cypress-io/github-action$|^GabrielBB/xvfb-action$|^actions-rs/tarpaulin$"),
@@ -101,9 +102,9 @@ _ACTION_PATTERNS: tuple[tuple[Kind, str], ...] = (
         ("build", r"^docker/(?:build-push-action|bake-action)$|^pypa/cibuildwheel$|^PyO3/maturin-action$"),
         ("deploy", r"^pypa/gh-action-pypi-publish$|^softprops/action-gh-release$|^peaceiris/actions-gh-pages$"),
 )  # fmt: skip
-_ACTIONS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _ACTION_PATTERNS)
-_NPM_RUN = re.compile(r"(?:npm|yarn|pnpm|bun)(?: run(?:-script)?)? (?:-\S+ )*([\w:.-]+)")
-_TARGET = re.compile(r"[A-Za-z_][\w./-]*$")
+_ACTIONS = tuple((kind, regex(pattern, re.IGNORECASE)) for kind, pattern in _ACTION_PATTERNS)
+_NPM_RUN = regex(r"(?:npm|yarn|pnpm|bun)(?: run(?:-script)?)? (?:-\S+ )*([\w:.-]+)")
+_TARGET = regex(r"[A-Za-z_][\w./-]*$")
 _FOLLOW_MAX = 4
 """Depth to which make targets and npm scripts are followed; chosen by us."""
 
@@ -197,7 +198,7 @@ def _kind_of_target(target: str, facts: RepositoryFacts, folder: str, depth: int
 
 def recipe_of(lines: tuple[str, ...], target: str) -> tuple[list[str], str]:
     """Prerequisites and recipe of a make target; both empty where the target does not stand in the file."""
-    head = re.compile(rf"(?:[\w./%-]+[ \t]+)*{re.escape(target)}(?:[ \t]+[\w./%-]+)*[ \t]*::?(?!=)[ \t]*([^#;]*)")
+    head = regex(rf"(?:[\w./%-]+[ \t]+)*{re.escape(target)}(?:[ \t]+[\w./%-]+)*[ \t]*::?(?!=)[ \t]*([^#;]*)")
     needs: list[str] = []
     recipe: list[str] = []
     is_inside = False

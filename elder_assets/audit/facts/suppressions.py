@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from elder_assets.audit.patterns import regex
+
 
 class Suppression(msgspec.Struct, frozen=True, array_like=True):
     """A place that silences another tool."""
@@ -32,7 +34,7 @@ class Silencer(msgspec.Struct, frozen=True):
 
 
 def _silencer(tool: str, pattern: str, place: str = "any", flags: int = 0) -> Silencer:
-    return Silencer(tool, re.compile(pattern, flags), place)
+    return Silencer(tool, regex(pattern, flags), place)
 
 
 _JAVASCRIPT = (

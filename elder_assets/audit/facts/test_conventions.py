@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from elder_assets.audit.facts.grammars import Blob, line_of
 from elder_assets.audit.facts.test_inventory import Helper, Mark, TestCase, Uncollected
 from elder_assets.audit.identity import normalise
+from elder_assets.audit.patterns import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -103,12 +104,12 @@ class TestConventions:
     """Captures @class, @function, @block (a call that may be a test) and @mask (strings and comments)."""
     oracle: re.Pattern[bytes]
     """Asserting tokens in the bytes of a test or helper."""
-    call = re.compile(rb"([A-Za-z_]\w*)\s*(?=[(!]|<[\w<>, ]{1,60}>\()")
+    call = regex(rb"([A-Za-z_]\w*)\s*(?=[(!]|<[\w<>, ]{1,60}>\()")
     """Names that are called."""
-    oracle_mark: re.Pattern[str] = re.compile(r"(?!)")
+    oracle_mark: re.Pattern[str] = regex(r"(?!)")
     """Decorators and attributes that assert: an expected failure, a property-based test."""
-    skip_mark: re.Pattern[str] = re.compile(r"(?!)")
-    focus: re.Pattern[bytes] = re.compile(rb"(?!)")
+    skip_mark: re.Pattern[str] = regex(r"(?!)")
+    focus: re.Pattern[bytes] = regex(rb"(?!)")
     """Tokens that keep other tests from running; group 1 is what a report names."""
     no_ops: frozenset[str] = frozenset({"comment", "line_comment", "block_comment", "empty_statement"})
     """Types of nodes in a body that do nothing."""
@@ -120,7 +121,7 @@ class TestConventions:
     """What a tautological statement is, as a whole, on its normalised source."""
     discards: str = ""
     """Query below a test: @store (a definition with a name and a value), @compare, @print."""
-    printer: re.Pattern[str] = re.compile(r"(?!)")
+    printer: re.Pattern[str] = regex(r"(?!)")
     """Whole calls captured as @print that print a value."""
 
     # --- what a language says ----------------------------------------------------------------------------
@@ -297,7 +298,7 @@ class TestConventions:
 _KINDS = ("class", "function", "block")
 _MENTIONS_MAX = 3
 """A name that a test mentions more often takes part in other comparisons, too."""
-_EQUALITY_WORDS = re.compile(r"(?i)eq|hash|compar|same|ident|reflex|nan\b|order|cmp|sort|symmetr|clone|copy|singleton")
+_EQUALITY_WORDS = regex(r"(?i)eq|hash|compar|same|ident|reflex|nan\b|order|cmp|sort|symmetr|clone|copy|singleton")
 
 
 def _masked(data: bytes, nodes: Iterable[Node]) -> bytes:

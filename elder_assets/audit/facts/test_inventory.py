@@ -13,6 +13,7 @@ import msgspec
 from elder_assets.audit.facts.extraction import extractor
 from elder_assets.audit.facts.grammars import Blob, language_of
 from elder_assets.audit.model import CODE_CLASSES, FileClass, SourceFile
+from elder_assets.audit.patterns import regex
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -100,7 +101,7 @@ def test_inventory(blob: Blob) -> TestInventory:
     )
 
 
-_IMPORT_LINE = re.compile(rb"^[ \t]*(?:from[ \t]+\S+[ \t]+)?import[ \t]+(?:\([^)]{0,2000}\)|[^\n]*)", re.MULTILINE)
+_IMPORT_LINE = regex(rb"^[ \t]*(?:from[ \t]+\S+[ \t]+)?import[ \t]+(?:\([^)]{0,2000}\)|[^\n]*)", re.MULTILINE)
 
 
 def _imported(blob: Blob) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from elder_assets.audit.facts.grammars import language_of
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.facts.test_inventory import Helper, TestCase, TestInventory, test_inventory
 from elder_assets.audit.model import FileClass, SourceFile
+from elder_assets.audit.patterns import regex
 
 READS = (test_inventory, document, text_lines)
 """What a rule reads that asks for the suite."""
@@ -25,13 +26,13 @@ READS = (test_inventory, document, text_lines)
 PYTEST_FILES = ("test_*.py", "*_test.py")
 """pytest's default `python_files`."""
 
-_NOT_COLLECTED = re.compile(
+_NOT_COLLECTED = regex(
     r"(?:^|/)(?:fixtures?|__fixtures__|__mocks__|mocks|stubs|testdata|test[_-]?(?:data|files|files|cases_data)|data|resources"
     r"|snippets|templates?|corpus|inputs?|outputs?|expected|node_modules|ui|compile[_-]fail|test-?projects?"
     r"|sample[_-]?projects?|test-?apps?|playground)/",
     re.IGNORECASE,
 )
-_FRAMEWORKS = re.compile(
+_FRAMEWORKS = regex(
     r"pytest|unittest|\bnose|testtools|hypothesis|\btox\b|jest|vitest|mocha|jasmine|\bchai|\bkarma|playwright|cypress|\bava\b"
     r"|\btap\b|\btape\b|node-tap|qunit|wallaby|stryker|testcafe|puppeteer|rspec|minitest|shoulda|test-unit|cucumber|junit"
     r"|testng|surefire|assertj|mockito|spock|hamcrest|xunit|nunit|mstest|fluentassertions|shouldly|verify|testify|ginkgo"

@@ -15,6 +15,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion
 from packaging.version import Version as PythonVersion
 
+from elder_assets.audit.patterns import regex
+
 # --- semantic versions: npm and Cargo --------------------------------------------------------------------
 
 _Part = tuple[int, int, str]
@@ -37,8 +39,8 @@ _PARTIAL = (
     rf"[v=\s]*(?P<major>{_NUMBER})(?:\.(?P<minor>{_NUMBER})(?:\.(?P<patch>{_NUMBER})"
     r"(?:-(?P<pre>[0-9A-Za-z.-]+))?)?)?(?:\+[0-9A-Za-z.-]+)?"
 )
-_SIMPLE = re.compile(rf"(?P<operator>\^|~>?|>=?|<=?|=)?\s*{_PARTIAL}(?=\s|,|$)")
-_HYPHEN = re.compile(r"(\S+)\s+-\s+(\S+)$")
+_SIMPLE = regex(rf"(?P<operator>\^|~>?|>=?|<=?|=)?\s*{_PARTIAL}(?=\s|,|$)")
+_HYPHEN = regex(r"(\S+)\s+-\s+(\S+)$")
 _LOWEST: tuple[_Part, ...] = ((0, 0, ""),)
 """The pre-release `-0`: sorts before every other of its version."""
 
@@ -224,7 +226,7 @@ def _poetry_alternative(version: str, text: str) -> bool | None:
     return python_satisfies(version, ",".join(filter(None, specifiers)))
 
 
-_POETRY_BOUND = re.compile(r"([\^~])\s*(\d+(?:\.\d+)*)((?:\.?(?:a|b|rc|dev|post|alpha|beta)\.?\d*)*)$")
+_POETRY_BOUND = regex(r"([\^~])\s*(\d+(?:\.\d+)*)((?:\.?(?:a|b|rc|dev|post|alpha|beta)\.?\d*)*)$")
 
 
 def _poetry_part(part: str) -> str | None:
@@ -249,7 +251,7 @@ def _poetry_part(part: str) -> str | None:
 
 # --- Ruby ------------------------------------------------------------------------------------------------
 
-_GEM_REQUIREMENT = re.compile(r"(~>|>=|<=|!=|=|>|<)?\s*([0-9][0-9A-Za-z.]*)$")
+_GEM_REQUIREMENT = regex(r"(~>|>=|<=|!=|=|>|<)?\s*([0-9][0-9A-Za-z.]*)$")
 
 
 def gem_satisfies(version: str, requirements: Sequence[str]) -> bool | None:

@@ -9,6 +9,7 @@ import tree_sitter_c_sharp
 
 from elder_assets.audit.facts.grammars import Blob, Language, path_matches
 from elder_assets.audit.facts.test_conventions import AGAIN, OPERAND, TestConventions, Unit
+from elder_assets.audit.patterns import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -25,22 +26,22 @@ def _accessor_owner(blob: Blob, function: Node) -> str:
 class CSharpTests(TestConventions):
     """xUnit, NUnit and MSTest, by attribute. What a test throws away is not looked at."""
 
-    gate = re.compile(rb"\[(?:\w+\.)*(?:Fact|Theory|Test|TestMethod|TestCase)\b")
+    gate = regex(rb"\[(?:\w+\.)*(?:Fact|Theory|Test|TestMethod|TestCase)\b")
     query = """
         (class_declaration) @class
         (method_declaration) @function
         [(string_literal) (verbatim_string_literal) (interpolated_string_expression)] @mask
         [(character_literal) (comment)] @mask
     """
-    oracle = re.compile(rb"\b\w*(?i:assert|should|verify|expect|throw|check|test|must)\w*\s*[.(<]|\bthrow\b")
-    oracle_mark = re.compile(r"Expected|Timeout|Throws")
-    skip_mark = re.compile(r"\bSkip\s*=|\bIgnore\b|\bExplicit\b|\bInconclusive\b")
+    oracle = regex(rb"\b\w*(?i:assert|should|verify|expect|throw|check|test|must)\w*\s*[.(<]|\bthrow\b")
+    oracle_mark = regex(r"Expected|Timeout|Throws")
+    skip_mark = regex(r"\bSkip\s*=|\bIgnore\b|\bExplicit\b|\bInconclusive\b")
     blocks = frozenset({"block"})
-    suspect = re.compile(rb"\bAssert\.(?:True|IsTrue|False|IsFalse|Equal|AreEqual)\s*\(")
+    suspect = regex(rb"\bAssert\.(?:True|IsTrue|False|IsFalse|Equal|AreEqual)\s*\(")
     tautologies = (
-        re.compile(r"Assert\.(?:Is)?True\(\s*true\s*(?:,.*)?\);?", re.DOTALL),
-        re.compile(r"Assert\.(?:Is)?False\(\s*false\s*(?:,.*)?\);?", re.DOTALL),
-        re.compile(rf"Assert\.(?:Are)?Equal\(\s*{OPERAND}\s*,\s*{AGAIN}\s*\);?", re.DOTALL),
+        regex(r"Assert\.(?:Is)?True\(\s*true\s*(?:,.*)?\);?", re.DOTALL),
+        regex(r"Assert\.(?:Is)?False\(\s*false\s*(?:,.*)?\);?", re.DOTALL),
+        regex(rf"Assert\.(?:Are)?Equal\(\s*{OPERAND}\s*,\s*{AGAIN}\s*\);?", re.DOTALL),
     )
 
     def marks_of(self, unit: Unit) -> str:

@@ -9,6 +9,7 @@ import tree_sitter_go
 
 from elder_assets.audit.facts.grammars import Blob, Language, path_matches
 from elder_assets.audit.facts.test_conventions import AGAIN, OPERAND, TestConventions, Unit
+from elder_assets.audit.patterns import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -32,20 +33,20 @@ def _receiver_type(blob: Blob, function: Node) -> str:
 class GoTests(TestConventions):
     """`go test`, testify and the like. What a test throws away is not looked at: TDD001 needs another query."""
 
-    gate = re.compile(rb"\bfunc Test")
+    gate = regex(rb"\bfunc Test")
     query = """
         (function_declaration) @function
         [(interpreted_string_literal) (raw_string_literal) (rune_literal) (comment)] @mask
     """
-    oracle = re.compile(
+    oracle = regex(
         rb"\.(?:Error|Fatal|Fail|Skip|Log|Run)\w*\s*\(|\b\w*(?i:assert|require|expect|check|must|verify|test)\w*\s*[.(]"
         rb"|\bpanic\s*\("
     )
     blocks = frozenset({"block", "statement_list"})
-    suspect = re.compile(rb"\b(?:assert|require)\.(?:True|Equal)\s*\(")
+    suspect = regex(rb"\b(?:assert|require)\.(?:True|Equal)\s*\(")
     tautologies = (
-        re.compile(r"(?:assert|require)\.True\(\s*\w+\s*,\s*true\s*(?:,.*)?\)", re.DOTALL),
-        re.compile(rf"(?:assert|require)\.Equal\(\s*\w+\s*,\s*{OPERAND}\s*,\s*{AGAIN}\s*(?:,.*)?\)", re.DOTALL),
+        regex(r"(?:assert|require)\.True\(\s*\w+\s*,\s*true\s*(?:,.*)?\)", re.DOTALL),
+        regex(rf"(?:assert|require)\.Equal\(\s*\w+\s*,\s*{OPERAND}\s*,\s*{AGAIN}\s*(?:,.*)?\)", re.DOTALL),
     )
 
     def role_of(self, unit: Unit) -> str:

@@ -8,26 +8,27 @@ import tree_sitter_java
 
 from elder_assets.audit.facts.grammars import Language, path_matches
 from elder_assets.audit.facts.test_conventions import AGAIN, OPERAND, TestConventions, Unit
+from elder_assets.audit.patterns import regex
 
 
 class JavaTests(TestConventions):
     """JUnit 4 and 5 and TestNG, by annotation. What a test throws away is not looked at."""
 
-    gate = re.compile(rb"@(?:\w+\.)*(?:Test|ParameterizedTest|RepeatedTest)\b")
+    gate = regex(rb"@(?:\w+\.)*(?:Test|ParameterizedTest|RepeatedTest)\b")
     query = """
         (class_declaration) @class
         (method_declaration) @function
         [(string_literal) (character_literal) (line_comment) (block_comment)] @mask
     """
-    oracle = re.compile(rb"\b\w*(?i:assert|fail|verify|expect|should|must|check|throw|that|test)\w*\s*[.(]|\bthrow\b")
-    oracle_mark = re.compile(r"expected\w*\s*=|timeout")
-    skip_mark = re.compile(r"@(?:Disabled|Ignore)|enabled\s*=\s*false")
+    oracle = regex(rb"\b\w*(?i:assert|fail|verify|expect|should|must|check|throw|that|test)\w*\s*[.(]|\bthrow\b")
+    oracle_mark = regex(r"expected\w*\s*=|timeout")
+    skip_mark = regex(r"@(?:Disabled|Ignore)|enabled\s*=\s*false")
     blocks = frozenset({"block"})
-    suspect = re.compile(rb"\bassert(?:True|False|Equals|Same)\s*\(")
+    suspect = regex(rb"\bassert(?:True|False|Equals|Same)\s*\(")
     tautologies = (
-        re.compile(r"(?:\w+\.)?assertTrue\(\s*(?:\"[^\"]*\"\s*,\s*)?true\s*(?:,.*)?\);?", re.DOTALL),
-        re.compile(r"(?:\w+\.)?assertFalse\(\s*(?:\"[^\"]*\"\s*,\s*)?false\s*(?:,.*)?\);?", re.DOTALL),
-        re.compile(rf"(?:\w+\.)?assert(?:Equals|Same)\(\s*{OPERAND}\s*,\s*{AGAIN}\s*\);?", re.DOTALL),
+        regex(r"(?:\w+\.)?assertTrue\(\s*(?:\"[^\"]*\"\s*,\s*)?true\s*(?:,.*)?\);?", re.DOTALL),
+        regex(r"(?:\w+\.)?assertFalse\(\s*(?:\"[^\"]*\"\s*,\s*)?false\s*(?:,.*)?\);?", re.DOTALL),
+        regex(rf"(?:\w+\.)?assert(?:Equals|Same)\(\s*{OPERAND}\s*,\s*{AGAIN}\s*\);?", re.DOTALL),
     )
 
     def marks_of(self, unit: Unit) -> str:
@@ -43,7 +44,7 @@ class JavaTests(TestConventions):
 
     def may_be_empty(self, unit: Unit) -> bool:
         """An override switches a test off; a runner or a base class may act for the empty body."""
-        acts = re.compile(r"Spring|RunWith|ExtendWith|Quarkus|Micronaut|DataJpa|WebMvc|Arquillian")
+        acts = regex(r"Spring|RunWith|ExtendWith|Quarkus|Micronaut|DataJpa|WebMvc|Arquillian")
         return "@Override" in unit.marks or any(
             acts.search(owner.marks) or owner.node.child_by_field_name("superclass") for owner in unit.owners
         )

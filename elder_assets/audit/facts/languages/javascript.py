@@ -16,6 +16,7 @@ from elder_assets.audit.facts.test_conventions import (
     TestConventions,
     Unit,
 )
+from elder_assets.audit.patterns import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -89,9 +90,9 @@ _NAMES = [
     "QUnit",
     "tape",
 ]
-_GROUP = re.compile(r"(?:test\.)?(?:[fxd]?describe|[fx]?context|suite)(?:\.|$)|QUnit\.module|test\.describe")
-_TEST = re.compile(r"(?:[fx]?it|i{2}t|x?test|x?specify|QUnit\.test|tape)(?:\.|$)")
-_HOOK = re.compile(r"\.(?:before|after|use|step|extend|setup|teardown|config\w*|beforeEach|afterEach)\b")
+_GROUP = regex(r"(?:test\.)?(?:[fxd]?describe|[fx]?context|suite)(?:\.|$)|QUnit\.module|test\.describe")
+_TEST = regex(r"(?:[fx]?it|i{2}t|x?test|x?specify|QUnit\.test|tape)(?:\.|$)")
+_HOOK = regex(r"\.(?:before|after|use|step|extend|setup|teardown|config\w*|beforeEach|afterEach)\b")
 _FUNCTIONS = {"arrow_function", "function_expression", "generator_function", "function"}
 _TRUE = r"(?:true|1|!0|!false|!!1|'[^']+'|\"[^\"]+\")"
 _IS_TRUE = (
@@ -103,13 +104,13 @@ _EQUAL = r"(?:equals?|strictEqual|deepEqual|deepStrictEqual|is|same|eq)"
 _MESSAGE = r"(?:\s*,\s*[`'\"].*)?\s*,?\s*"
 
 
-_PLANNED = re.compile(rb"\b(?:assert|t)\s*\.\s*(?:expect|plan)\s*\(\s*\d")
+_PLANNED = regex(rb"\b(?:assert|t)\s*\.\s*(?:expect|plan)\s*\(\s*\d")
 
 
 class JavaScriptTests(TestConventions):
     """Calls of `it`, `test` and their like with a title and a function, in jest, vitest, mocha, jasmine, node:test."""
 
-    gate = re.compile(rb"\b(?:it|test|specify|describe|suite|QUnit|tape|assert|expect|should)\b")
+    gate = regex(rb"\b(?:it|test|specify|describe|suite|QUnit|tape|assert|expect|should)\b")
     query = f"""
         (call_expression function: (identifier) @_name
             (#any-of? @_name {" ".join(f'"{name}"' for name in _NAMES)})) @block
@@ -124,7 +125,7 @@ class JavaScriptTests(TestConventions):
         (pair value: [(arrow_function) (function_expression)]) @function
         [(string) (template_string) (comment) (regex)] @mask
     """
-    oracle = re.compile(
+    oracle = regex(
         rb"\b\w*(?:"
         + ASSERTING_WORDS
         + rb")\w*\s*(?:[(.<]|$)|\.(?:should|must)\b|\bthrow\b|\bcy\.|\b(?:get|find)(?:All)?By[A-Z]"
@@ -133,22 +134,22 @@ class JavaScriptTests(TestConventions):
         rb"|has|plan|end|is\w+|strict\w*|contains|teq|eq\w*|snapshot)\b"
         rb"|\b(?:done|next|cb|callback|reject|end|fail|equal|deepEqual|strictEqual|ok|eq|throws|is|isTrue)\s*\(|\bdone\b"
     )
-    skip_mark = re.compile(
+    skip_mark = regex(
         r"\.(?:skip|todo|fixme|fails?|failing|skipIf)\b|^x(?:it|test|describe|specify|context)|skip|todo|pending"
     )
-    focus = re.compile(
+    focus = regex(
         rb"(?<![\w.$])((?:(?:describe|it|test|context|suite|specify)(?:\.\w+){0,2}\.only)(?=\s*[.(`])"
         rb"|(?:fit|fdescribe|fcontext|iit|ddescribe)(?=\s*\())"
     )
     no_ops = frozenset({"comment", "empty_statement"})
     blocks = frozenset({"statement_block", "program", "class_body", "switch_case"})
-    suspect = re.compile(
+    suspect = regex(
         rb"\bexpect\(\s*(?:true|1|!0|!false|'|\"|([\w.]+)\s*\)\s*\.[\w.]+\(\s*\1\s*\))"
         rb"|\bassert(?:\.\w+)?\(\s*(?:true|1|!0|'|\"|([\w.]+|'[^'\n]*'|\"[^\"\n]*\")\s*,\s*\2\s*[,)])"
         rb"|\bt\.(?:is|true|ok|truthy|equals?)\(\s*(?:true\s*[,)]|([\w.]+)\s*,\s*\3\s*[,)])"
     )
     tautologies = tuple(
-        re.compile(pattern, re.DOTALL)
+        regex(pattern, re.DOTALL)
         for pattern in (
             rf"expect\(\s*{_TRUE}\s*\){_IS_TRUE}",
             rf"expect\(\s*{OPERAND}\s*\){_SAME}\(\s*{AGAIN}\s*\)",
@@ -164,7 +165,7 @@ class JavaScriptTests(TestConventions):
         (expression_statement (call_expression function: (member_expression object: (identifier) @_console)
             (#eq? @_console "console")) @print)
     """
-    printer = re.compile(r"console\.\w+\(")
+    printer = regex(r"console\.\w+\(")
 
     def is_reached_marker(self, statement: Node, test: Unit) -> bool:
         """Also where the test plans how many assertions run (QUnit, tape): a constant one says 'reached'."""

@@ -18,12 +18,13 @@ from elder_assets.audit.facts.test_conventions import (
     duplicates,
 )
 from elder_assets.audit.facts.test_inventory import Uncollected
+from elder_assets.audit.patterns import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-_TEST_NAME = re.compile(r"test(?:_|[A-Z0-9]|$)")
-_HARMLESS_MARK = re.compile(r"\s*(?:@(?:pytest\.mark\.\w+|(?:mock\.)?patch|staticmethod|override)\b[^@]*)*", re.DOTALL)
+_TEST_NAME = regex(r"test(?:_|[A-Z0-9]|$)")
+_HARMLESS_MARK = regex(r"\s*(?:@(?:pytest\.mark\.\w+|(?:mock\.)?patch|staticmethod|override)\b[^@]*)*", re.DOTALL)
 _TRUE = r"(?:True|1|not (?:False|0|None)|\"[^\"]+\"|'[^']+')"
 _FALSE = r"(?:False|0|None|not True)"
 _MESSAGE = r"(?:\s*,\s*(?:msg\s*=\s*)?[frb]*[\"'].*)?\s*,?\s*"
@@ -33,30 +34,28 @@ _SAME = r"(?:Equals?|Is|DictEqual|ListEqual|TupleEqual|SetEqual|MultiLineEqual|S
 class PythonTests(TestConventions):
     """Functions `test*` of modules and of classes that pytest or unittest collect."""
 
-    gate = re.compile(rb"\bdef\s")
+    gate = regex(rb"\bdef\s")
     query = """
         (class_definition) @class
         (function_definition) @function
         [(string) (comment)] @mask
     """
-    oracle = re.compile(
+    oracle = regex(
         rb"\bassert\b|\braise\b|\b\w*(?:" + ASSERTING_WORDS + rb"|raises|warns)\w*\s*\("
         rb"|\.(?:fail\w*|skipTest|exit|should\w*|must\w*)\b|\bpytest\.(?:raises|warns|fail|skip|xfail)\b|\bshould\b|\bthat\("
     )
-    oracle_mark = re.compile(
-        r"given\(|raises|xfail|expectedFailure|compar|check|assert|benchmark|expect", re.IGNORECASE
-    )
-    skip_mark = re.compile(r"skip|xfail|expectedFailure|todo|disable", re.IGNORECASE)
+    oracle_mark = regex(r"given\(|raises|xfail|expectedFailure|compar|check|assert|benchmark|expect", re.IGNORECASE)
+    skip_mark = regex(r"skip|xfail|expectedFailure|todo|disable", re.IGNORECASE)
     no_ops = frozenset({"comment", "pass_statement"})
     blocks = frozenset({"block", "module"})
-    suspect = re.compile(
+    suspect = regex(
         rb"\bassert\b\s*\(?\s*(?:True\b|1\b|not\b|\"|'|([\w.]+|\"[^\"\n]*\"|'[^'\n]*')\s*(?:==|is)\s*\1(?![\w.(\[]))"
         rb"|\bassert\b\s*\(.{0,200},"
         rb"|\.(?:assert(?:_|True|False|Is(?:Not)?None)\s*\(\s*(?:True|False|not|1|0|None|\"|')"
         rb"|assert\w*(?:Equals?|Is)\s*\(\s*([\w.]+|\"[^\"\n]*\"|'[^'\n]*')\s*,\s*\2\s*[,)])"
     )
     tautologies = tuple(
-        re.compile(pattern, re.DOTALL)
+        regex(pattern, re.DOTALL)
         for pattern in (
             rf"assert\s*(?:{_TRUE}|\(\s*{_TRUE}\s*\)){_MESSAGE}",
             rf"assert\s*{OPERAND}\s*(?:==|is)\s*{AGAIN}{_MESSAGE}",
@@ -72,7 +71,7 @@ class PythonTests(TestConventions):
         (expression_statement (assignment left: (identifier) right: (_) !type) @store)
         (expression_statement (call function: (identifier)) @print)
     """
-    printer = re.compile(r"(?:print|pprint|pp)\s*\(")
+    printer = regex(r"(?:print|pprint|pp)\s*\(")
 
     def marks_of(self, unit: Unit) -> str:
         """Decorators, as written."""
@@ -145,7 +144,7 @@ def _is_suite(unit: Unit) -> bool:
     return unit.name.startswith("Test") or "Test" in _bases(unit)
 
 
-_KNOWN_BASES = re.compile(
+_KNOWN_BASES = regex(
     r"\(\s*(?:object|(?:unittest2?\.|\w+\.)?(?:Isolated\w*|Async|Simple|Transaction|LiveServer|API)?TestCase|)\s*,?\s*\)"
 )
 

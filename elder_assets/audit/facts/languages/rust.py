@@ -9,6 +9,7 @@ import tree_sitter_rust
 
 from elder_assets.audit.facts.grammars import Blob, Language, path_matches
 from elder_assets.audit.facts.test_conventions import AGAIN, OPERAND, TestConventions, Unit
+from elder_assets.audit.patterns import regex
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -26,19 +27,19 @@ def _impl_type(blob: Blob, function: Node) -> str:
 class RustTests(TestConventions):
     """`cargo test` in files below `tests/`. What a test throws away is not looked at."""
 
-    gate = re.compile(rb"#\[(?:\w+::)*test\b")
+    gate = regex(rb"#\[(?:\w+::)*test\b")
     query = """
         (function_item) @function
         [(string_literal) (raw_string_literal) (char_literal) (line_comment) (block_comment)] @mask
     """
-    oracle = re.compile(rb"\b\w*(?:assert|panic|unwrap|expect|check|should|must|verify|unreachable|test)\w*\s*[!.(]|\?")
-    oracle_mark = re.compile(r"should_panic|quickcheck|proptest|rstest|case")
-    skip_mark = re.compile(r"\bignore\b")
+    oracle = regex(rb"\b\w*(?:assert|panic|unwrap|expect|check|should|must|verify|unreachable|test)\w*\s*[!.(]|\?")
+    oracle_mark = regex(r"should_panic|quickcheck|proptest|rstest|case")
+    skip_mark = regex(r"\bignore\b")
     blocks = frozenset({"block"})
-    suspect = re.compile(rb"\bassert(?:_eq)?!\s*\(")
+    suspect = regex(rb"\bassert(?:_eq)?!\s*\(")
     tautologies = (
-        re.compile(r"assert!\(\s*true\s*(?:,.*)?\);?", re.DOTALL),
-        re.compile(rf"assert_eq!\(\s*{OPERAND}\s*,\s*{AGAIN}\s*\);?", re.DOTALL),
+        regex(r"assert!\(\s*true\s*(?:,.*)?\);?", re.DOTALL),
+        regex(rf"assert_eq!\(\s*{OPERAND}\s*,\s*{AGAIN}\s*\);?", re.DOTALL),
     )
 
     def marks_of(self, unit: Unit) -> str:

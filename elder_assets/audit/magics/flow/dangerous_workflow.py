@@ -13,11 +13,12 @@ from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.facts.shell import Command, program_words
 from elder_assets.audit.facts.step_kinds import kind_of_command
 from elder_assets.audit.model import Checked, Found, Outcome, Severity, Tier
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import repository_rule
 
 _PULL = ("pull_request", "pull_request_target", "pull_request_review", "pull_request_review_comment")
 _CONTEXTS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
-    (re.compile(rf"(?<![\w.-])github\.{pattern}(?![\w-])(?!\.\w)", re.IGNORECASE), frozenset(events))
+    (regex(rf"(?<![\w.-])github\.{pattern}(?![\w-])(?!\.\w)", re.IGNORECASE), frozenset(events))
     for pattern, events in (
         (r"event\.issue\.(?:title|body)", ("issues", "issue_comment")),
         (r"event\.pull_request\.(?:title|body|head\.(?:ref|label|repo\.default_branch))", _PULL),
@@ -42,21 +43,21 @@ _CONTEXTS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = tuple(
 
 _UNPRIVILEGED = frozenset({"pull_request", "pull_request_review", "pull_request_review_comment"})
 """Run on a fork's change without secrets and with a token that only reads."""
-_EXPRESSION = re.compile(r"\$\{\{(.{0,600}?)\}\}", re.DOTALL)
-_HARMLESS_CALL = re.compile(r"\b(?:contains|startsWith|endsWith|hashFiles)\s*\([^()]*\)", re.IGNORECASE)
-_COMPARISON = re.compile(r"[\w.*'\[\]-]+\s*[!=]=\s*(?:'[^']*'|[\w.*-]+)|[\w.*-]+\s*&&")
-_GUARD = re.compile(
+_EXPRESSION = regex(r"\$\{\{(.{0,600}?)\}\}", re.DOTALL)
+_HARMLESS_CALL = regex(r"\b(?:contains|startsWith|endsWith|hashFiles)\s*\([^()]*\)", re.IGNORECASE)
+_COMPARISON = regex(r"[\w.*'\[\]-]+\s*[!=]=\s*(?:'[^']*'|[\w.*-]+)|[\w.*-]+\s*&&")
+_GUARD = regex(
     r"actor|author_association|\.login|head\.repo\b|head_repository|\.fork\b|sender|label|permission|approved|\.user\."
     r"|head[._]ref\s*==|collaborator|is-?member|membership",
     re.IGNORECASE,
 )
 """Conditions by which a workflow admits only people it trusts."""
-_HEAD = re.compile(
+_HEAD = regex(
     r"github\.event\.pull_request\.head\.(?:sha|ref|repo)|github\.head_ref|github\.event\.workflow_run\.head_(?:sha|branch|commit)"
     r"|refs/pull/\$\{\{|github\.event\.workflow_run\.head_repository",
 )
-_HEAD_SCRIPT = re.compile(r"\bgh pr checkout\b|git (?:fetch|pull) \S+ \+?(?:refs/)?pull/")
-_EXECUTING = re.compile(
+_HEAD_SCRIPT = regex(r"\bgh pr checkout\b|git (?:fetch|pull) \S+ \+?(?:refs/)?pull/")
+_EXECUTING = regex(
     r"(?:npm|pnpm|yarn|bun)(?: (?!publish|view|config|cache|audit|version|-v|pack\b)[\w:-]+| *$)"
     r"|pip3? install (?:\S+ )*(?:-r|-e|--editable|\.{1,2}(?:[/\[]\S*)?(?:\s|$))"
     r"|make\b|\.{0,2}/\S+|cmake|rake|bundle (?:install|exec)|tox|nox"

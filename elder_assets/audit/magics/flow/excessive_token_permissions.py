@@ -9,9 +9,10 @@ from elder_assets.audit.facts.ci import GITHUB, READS, Job, Pipelines, Step, Wor
 from elder_assets.audit.facts.documents import Node
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.model import Checked, Found, Outcome, Severity, Tier
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import repository_rule
 
-_READING_ACTIONS = re.compile(
+_READING_ACTIONS = regex(
     r"actions/(?:checkout|cache(?:/\w+)?|setup-[\w-]+|upload-artifact|download-artifact|dependency-review-action|configure-pages"
     r"|upload-pages-artifact)"
     r"|docker/(?:setup-[\w-]+|metadata-action|bake-action|build-push-action|login-action)"
@@ -34,13 +35,13 @@ _READING_ACTIONS = re.compile(
     re.IGNORECASE,
 )
 """Actions that are known not to write with the workflow's token."""
-_WRITING_SCRIPT = re.compile(
+_WRITING_SCRIPT = regex(
     r"GITHUB_TOKEN|GH_TOKEN|github\.token|\bgit\s+(?:-\S+\s+\S+\s+)*push\b|\bgh\s+\w|api\.github\.com|\bhub\s+\w|ghcr\.io"
     r"|docker\s+push|semantic-release|goreleaser|\bpublish\b|\bdeploy\b|release-it|lerna\s+version|changeset|\bmike\b|gh-pages"
     r"|gh-deploy|np\s"
 )
-_TOKEN = re.compile(r"secrets\.GITHUB_TOKEN|github\.token", re.IGNORECASE)
-_TOKEN_READERS = re.compile(
+_TOKEN = regex(r"secrets\.GITHUB_TOKEN|github\.token", re.IGNORECASE)
+_TOKEN_READERS = regex(
     r"actions/(?:checkout|setup-[\w-]+|cache)|coverallsapp/github-action|codecov/codecov-action|golangci/golangci-lint-action"
     r"|taiki-e/install-action|arduino/setup-[\w-]+|bufbuild/buf-setup-action|cypress-io/github-action|SonarSource/[\w-]+",
     re.IGNORECASE,

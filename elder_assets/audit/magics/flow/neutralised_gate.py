@@ -11,9 +11,10 @@ from elder_assets.audit.facts.shell import Command, program_words
 from elder_assets.audit.facts.step_kinds import GATE_KINDS, kind_of_command
 from elder_assets.audit.identity import normalise
 from elder_assets.audit.model import Checked, Found, Outcome, Severity, Tier
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import repository_rule
 
-_TENTATIVE = re.compile(
+_TENTATIVE = regex(
     r"experiment|nightly|allow\w*[\s_-]?fail|optional|canary|informational|advisory|non[\s_-]?(?:blocking|gating|voting)"
     r"|unstable|preview|\bbeta\b|\balpha\b|\brc\b|\bedge\b|bleeding|[\d.]-dev\b|\bdev\b|\bhead\b|\btrunk\b|\bnext\b|snapshot"
     r"|\btip\b|upstream|pre-?release|flaky|benchmark|soft[\s_-]?fail|no[\s_-]?fail|may[\s_-]?fail|can[\s_-]?fail|\bfuture\b",
@@ -21,11 +22,11 @@ _TENTATIVE = re.compile(
 )
 """Words by which a job says openly that its failure is no verdict."""
 _FORGIVING_OPTIONS = frozenset({"--exit-zero", "--no-fail", "-no-fail", "--soft-fail"})
-_NO_CHECK = re.compile(
+_NO_CHECK = regex(
     r"--(?:version|help|collect-only|no-run|list|list-tests|print-config|clean|init|update-db|download-db-only)\b"
 )
 
-_OUTPUT_OPTION = re.compile(r"(?:--output(?:-file)?|-o|--report|--json-report-file|--junitxml|--out)[ =]([\w./-]+)")
+_OUTPUT_OPTION = regex(r"(?:--output(?:-file)?|-o|--report|--json-report-file|--junitxml|--out)[ =]([\w./-]+)")
 
 
 @repository_rule(

@@ -12,15 +12,16 @@ from elder_assets.audit.facts.ci import GITLAB, READS, Workflow, pipelines
 from elder_assets.audit.facts.documents import document, text_lines
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.model import Checked, FileClass, Found, Outcome, Severity, Tier
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import repository_rule
 
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+_COMMIT = regex(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_DIGEST = regex(r"@sha256:[0-9a-f]{64}$")
 _BY_TAG_ONLY = ("slsa-framework/slsa-github-generator/",)
 """These refuse to run at a commit id: their verifier needs the tag."""
-_FROM = re.compile(r"FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
-_HEREDOC = re.compile(r"<<-?\s*['\"]?(\w+)")
-_BUILT_NAME = re.compile(r"(?:\s-t|--tag)[ =][\"']?([\w./-]+)")
+_FROM = regex(r"FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
+_HEREDOC = regex(r"<<-?\s*['\"]?(\w+)")
+_BUILT_NAME = regex(r"(?:\s-t|--tag)[ =][\"']?([\w./-]+)")
 _IMAGE_SYSTEMS = frozenset({GITLAB, "GitHub Actions", "Gitea Actions", "Forgejo Actions"})
 _DOCKER_CLASSES = frozenset({FileClass.CONFIG, FileClass.PRODUCTION})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -10,13 +9,12 @@ from elder_assets.audit.facts.documents import text_lines
 from elder_assets.audit.facts.git_patterns import IgnoreRule, ignored_by, parse_ignore_file
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.model import Checked, FileClass, Found, Outcome, Severity, Tier
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import repository_rule
 
-_LITTER = re.compile(
-    r"(?:^|/)(?:\.DS_Store|Thumbs\.db|[^/]+\.py[co]|[^/]+\.sw[op]|__pycache__/.*|\.idea/workspace\.xml)$"
-)
-_INSTALLED = re.compile(r"(?:^|/)(node_modules|bower_components)/")
-_ON_PURPOSE = re.compile(r"(?:^|/)(?:\.gitkeep|\.keep|\.gitignore|\.vscode/.*|\.idea/.*|\.env\.example|vendor/.*)$")
+_LITTER = regex(r"(?:^|/)(?:\.DS_Store|Thumbs\.db|[^/]+\.py[co]|[^/]+\.sw[op]|__pycache__/.*|\.idea/workspace\.xml)$")
+_INSTALLED = regex(r"(?:^|/)(node_modules|bower_components)/")
+_ON_PURPOSE = regex(r"(?:^|/)(?:\.gitkeep|\.keep|\.gitignore|\.vscode/.*|\.idea/.*|\.env\.example|vendor/.*)$")
 
 
 @repository_rule(

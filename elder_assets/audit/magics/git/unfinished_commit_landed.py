@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from elder_assets.audit.facts.changes import recent_changes, why_unavailable
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.identity import normalise
 from elder_assets.audit.model import Checked, Found, NotApplicable, Outcome, Severity, Tier
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import repository_rule
 
-_UNFINISHED = re.compile(
+_UNFINISHED = regex(
     r"^(?:(?:fixup|squash|amend)! |\[?(?:WIP|wip)\]?(?::| -| \S|\]|$)|(?i:do not merge|don't merge|\[?dnm\]?)\b)"
 )
 

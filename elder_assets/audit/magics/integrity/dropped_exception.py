@@ -14,6 +14,7 @@ from elder_assets.audit.facts.grammars import Blob, line_of
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.identity import normalise
 from elder_assets.audit.model import Checked, FileClass, Found, Outcome, Severity, Tier
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import repository_rule
 
 
@@ -101,9 +102,7 @@ _BUILTIN = {
 _BUILTIN["typescript"] = _BUILTIN["tsx"] = _BUILTIN["javascript"]
 _NAMED_ONLY_EXCEPTION = frozenset({"java", "csharp"})
 """Here a name that ends in 'Exception' is one, unless the repository's own class of that name is none."""
-_NAME = re.compile(
-    r"(?:Error|Exception)$|^(?:KeyboardInterrupt|SystemExit|StopIteration|StopAsyncIteration|Throwable)$"
-)
+_NAME = regex(r"(?:Error|Exception)$|^(?:KeyboardInterrupt|SystemExit|StopIteration|StopAsyncIteration|Throwable)$")
 _LITERALS = (b"Error", b"Exception", b"KeyboardInterrupt", b"SystemExit", b"StopIteration", b"StopAsync", b"Throwable")
 
 

@@ -11,21 +11,22 @@ from elder_assets.audit.facts.documents import text_lines
 from elder_assets.audit.facts.git_patterns import IgnoreRule, ignored_by, parse_ignore_file
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.model import Checked, Found, Outcome, Severity, Tier
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import repository_rule
 
-_GENERATED = re.compile(
+_GENERATED = regex(
     r"(?:^|/)(?:dist|build|builds|target|node_modules|bin|out|output|_build|\.?venv|env|vendor|coverage|htmlcov|obj|\.next|public"
     r"|tmp|temp|releases?|artifacts?|_?site|gen|generated|cache|\.tox|\.nox|packages?|publish|wheels?|wheelhouse|binaries|data"
     r"|logs?|secrets?|certs?|keys|deps|downloads?|\.?git|rootfs|staging|pkg|results?|reports?)(?:/|$)",
     re.IGNORECASE,
 )
 """Folders that builds fill."""
-_LOCAL = re.compile(
+_LOCAL = regex(
     r"(?:^|/)\.env|\.local\b|\.(?:pem|crt|key|p12|jks|cer|csr|pub|gpg|asc)$|credential|password|secret|token|license",
     re.IGNORECASE,
 )
 """Files that everyone brings along."""
-_BUILT = re.compile(
+_BUILT = regex(
     r"\.(?:jar|war|ear|whl|gz|tgz|xz|bz2|zip|deb|rpm|apk|so|exe|dll|o|a|wasm|phar|gem|tar|bin|img|iso|min\.\w+|sql|dump)$"
 )
 _SOURCE_WITHOUT_ENDING = frozenset({"Pipfile", "Gemfile", "Makefile", "Rakefile", "Procfile", "Cargo", "CMakeLists"})

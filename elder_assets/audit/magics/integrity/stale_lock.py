@@ -27,6 +27,7 @@ from elder_assets.audit.facts.version_ranges import (
     python_satisfies,
 )
 from elder_assets.audit.model import Checked, FileClass, Found, Outcome, Severity, Tier
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import repository_rule
 
 
@@ -334,7 +335,7 @@ def _gem_list_satisfies(version: str, spec: str) -> bool | None:
     return gem_satisfies(version, spec.split(", "))
 
 
-_RANGE = re.compile(r"[\^~<>=v\dxX*|\s]|$")
+_RANGE = regex(r"[\^~<>=v\dxX*|\s]|$")
 
 
 def _looks_like_range(text: str) -> bool:

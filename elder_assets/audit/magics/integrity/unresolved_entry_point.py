@@ -22,6 +22,7 @@ from elder_assets.audit.facts.package_contents import (
 from elder_assets.audit.facts.python_names import module_names, setup_script
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.model import Checked, Found, Outcome, Severity, SourceFile, Tier
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import repository_rule
 
 
@@ -151,13 +152,13 @@ class _Layout(NamedTuple):
     has_extensions: bool
 
 
-_COMPUTED = re.compile(r"[${}<>%*?\[\]|]")
-_BUILD_SCRIPT = re.compile(
+_COMPUTED = regex(r"[${}<>%*?\[\]|]")
+_BUILD_SCRIPT = regex(
     r"^(?:pre|post)?(?:build|prepare|publish|publishOnly|pack|compile|dist|bundle|tsc|transpile|rollup|webpack|babel"
     r"|release|package|generate|make|vite|tsup|prepublish|prepublishOnly|prepack)(?:[:._-].*)?$|[:._-]build$",
     re.IGNORECASE,
 )
-_BUILD_FILE = re.compile(
+_BUILD_FILE = regex(
     r"^(?:(?:rollup|webpack|vite|tsup|esbuild|babel|gulp|grunt|unbuild|build)[\w.-]*\.(?:[cm]?[jt]s|json)|Gruntfile\.\w+"
     r"|Gulpfile\.\w+|gulpfile\.[\w.]+|Makefile|Cakefile|Jakefile|tsconfig[\w.-]*\.json|BUILD(?:\.bazel)?|\.babelrc"
     r"|binding\.gyp|CMakeLists\.txt|nx\.json|lerna\.json|turbo\.json|project\.json)$"
@@ -369,7 +370,7 @@ def _setup_cfg_scripts(file: SourceFile, root: Node, tree: _Tree) -> Iterator[_D
                     yield _Declared(node.line + offset, f"entry point {name.strip()}", target.strip(), problem)
 
 
-_MADE_BY_PACKAGING = re.compile(
+_MADE_BY_PACKAGING = regex(
     r"(?:^|/)(?:PKG-INFO|ChangeLog|AUTHORS|_?version(?:\.\w+)?|.*\.egg-info)$"
     r"|\.(?:so|pyd|dll|dylib|exe|o|a|c|cpp|cc|mo|qm|pyi|js|css|map|html|gz|zip|jar|whl|bin|dat|db|pdf|chm|epub|1)$"
     r"|(?:^|/)(?:build|dist|_build|static|node_modules|bin|lib|locale)(?:/|$)",
@@ -401,7 +402,7 @@ def _package_files(file: SourceFile, listed: Iterator[Listed], tree: _Tree) -> I
 # --- npm ---------------------------------------------------------------------------------------------------------
 
 _NPM_ENDINGS = ("", ".js", ".json", ".node", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".d.ts", ".coffee")
-_SOURCE_FILE = re.compile(r"(?<!\.d)\.(?:tsx?|jsx|vue|svelte)$")
+_SOURCE_FILE = regex(r"(?<!\.d)\.(?:tsx?|jsx|vue|svelte)$")
 
 
 def _npm_entries(file: SourceFile, root: Node, tree: _Tree) -> Iterator[_Declared]:
@@ -517,7 +518,7 @@ def _sam_functions(file: SourceFile, root: Node, tree: _Tree) -> Iterator[_Decla
         yield _Declared(item.line, item.what, item.path, "" if is_there else f"there is no {path}")
 
 
-_GO_USE = re.compile(r"^(?:use\s+)?(\.[\w./-]*)\s*(?://.*)?$")
+_GO_USE = regex(r"^(?:use\s+)?(\.[\w./-]*)\s*(?://.*)?$")
 
 
 def _go_members(file: SourceFile, lines: tuple[str, ...], tree: _Tree) -> Iterator[_Declared]:
@@ -532,7 +533,7 @@ def _go_members(file: SourceFile, lines: tuple[str, ...], tree: _Tree) -> Iterat
             yield from _member(match.group(1), number, file.folder, "go.mod", tree)
 
 
-_HANDLER = re.compile(r"((?:[\w.-]+/)*[\w.-]+)\.\w+$")
+_HANDLER = regex(r"((?:[\w.-]+/)*[\w.-]+)\.\w+$")
 _PACKED_HANDLERS = ("wsgi_handler", "node_modules", "serverless_sdk", "datadog", "newrelic", "sentry")
 
 
@@ -556,8 +557,8 @@ def _serverless_handlers(file: SourceFile, root: Node, tree: _Tree) -> Iterator[
 
 # --- container images ------------------------------------------------------------------------------------------------
 
-_INSTRUCTION = re.compile(r"\s*([A-Za-z]+)\s+(.*)", re.DOTALL)
-_SCRIPT = re.compile(r"[\w./-]+\.(?:sh|bash|py|rb|pl)$")
+_INSTRUCTION = regex(r"\s*([A-Za-z]+)\s+(.*)", re.DOTALL)
+_SCRIPT = regex(r"[\w./-]+\.(?:sh|bash|py|rb|pl)$")
 _INTERPRETERS = frozenset({"sh", "bash", "/bin/sh", "/bin/bash", "python", "python3", "ruby", "perl", "exec", "-u"})
 
 

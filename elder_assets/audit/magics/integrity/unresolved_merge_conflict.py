@@ -15,6 +15,7 @@ from elder_assets.audit.facts.repository_facts import FileFacts
 from elder_assets.audit.facts.source_tree import READ_BYTES_MAX
 from elder_assets.audit.identity import normalise
 from elder_assets.audit.model import AUTHORED_CLASSES, Checked, FileClass, Found, Outcome, Severity, Tier
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import file_rule
 
 CONFLICTS_MAX = 100
@@ -72,8 +73,8 @@ def _marker_triples(lines: list[str]) -> Iterator[tuple[int, int, int]]:
             start = separator = 0
 
 
-_DELIMITER = re.compile(r"(?:-{4,}|\.{4,}|`{3,}|~{3,})\s*$")
-_HERE_DOCUMENT = re.compile(r"<<[-~]?\s*(?:[\"'\\])?([A-Za-z_]\w*)")
+_DELIMITER = regex(r"(?:-{4,}|\.{4,}|`{3,}|~{3,})\s*$")
+_HERE_DOCUMENT = regex(r"<<[-~]?\s*(?:[\"'\\])?([A-Za-z_]\w*)")
 
 
 def _quoted_lines(blob: Blob) -> frozenset[int]:
@@ -108,11 +109,9 @@ def _is_in_string(blob: Blob, line: int) -> bool:
     return False
 
 
-_PATCH_NAME = re.compile(r"\.(?:patch|diff|rej|orig)$", re.IGNORECASE)
-_ABOUT_CONFLICTS = re.compile(
-    r"conflict|unmerged|mergetool|merge[_-]?(?:driver|marker|head)|diff3|rerere", re.IGNORECASE
-)
-_TEST_DATA = re.compile(
+_PATCH_NAME = regex(r"\.(?:patch|diff|rej|orig)$", re.IGNORECASE)
+_ABOUT_CONFLICTS = regex(r"conflict|unmerged|mergetool|merge[_-]?(?:driver|marker|head)|diff3|rerere", re.IGNORECASE)
+_TEST_DATA = regex(
     r"(?:^|/)(?:[\w.-]*fixtures?|test-?_?data|data|corpus|expected|golden|snapshots?|cases|inputs?|outputs?"
     r"|resources|__snapshots__)/",
     re.IGNORECASE,

@@ -15,6 +15,7 @@ from elder_assets.audit.facts.markdown import Link, Prose, anchor_key, prose
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.facts.source_tree import class_of_path
 from elder_assets.audit.model import Checked, FileClass, Found, Outcome, Severity, SourceFile, Tier
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import repository_rule
 
 
@@ -74,7 +75,7 @@ def check(facts: RepositoryFacts) -> Iterator[Outcome]:
                 )
 
 
-_HISTORY_OR_TEMPLATE = re.compile(
+_HISTORY_OR_TEMPLATE = regex(
     r"(?:^|/)(?:CHANGE|CHANGES|HISTORY|NEWS|RELEASE|LICEN[CS]E)[\w.-]*$|CHANGELOG|TEMPLATE", re.IGNORECASE
 )
 
@@ -88,7 +89,7 @@ def _is_out_of_scope(file: SourceFile, sites: frozenset[str]) -> bool:
 # --- site generators: their documents are written for the site, not for the code host ------------------------
 
 _SITE_MARKS: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = tuple(
-    (re.compile(r"(?:^|/)" + pattern), folders)
+    (regex(r"(?:^|/)" + pattern), folders)
     for pattern, folders in (
         (r"mkdocs\.ya?ml$", ("docs",)),
         (r"conf\.py$", (".",)),
@@ -132,14 +133,14 @@ def _join(folder: str, relative: str) -> str:
 
 # --- targets -----------------------------------------------------------------------------------------------
 
-_SCHEME = re.compile(r"[A-Za-z][\w+.-]*:|//")
-_TEMPLATE_CHARS = re.compile(r"[{}<>|$*\"\\]|^\s*$|\.\.\.")
-_HOST_PAGES = re.compile(
+_SCHEME = regex(r"[A-Za-z][\w+.-]*:|//")
+_TEMPLATE_CHARS = regex(r"[{}<>|$*\"\\]|^\s*$|\.\.\.")
+_HOST_PAGES = regex(
     r"(?:^|/)(?:issues|pulls?|wiki|actions|releases|tags|commits?|discussions|projects|security|graphs|network"
     r"|stargazers|labels|milestones?|compare|blob|tree|raw|new|contributors|workflows|packages|forks|subscription"
     r"|fork|archive|badges?|-)(?:/|$)"
 )
-_BUILT = re.compile(
+_BUILT = regex(
     r"(?:^|/)(?:dist|build|out|target|coverage|_build|_site|generated|api-?docs|javadoc)(?:/|$)", re.IGNORECASE
 )
 
@@ -181,15 +182,15 @@ def _resolve(folder: str, written: str) -> str:
     return _join(base, written.lstrip("/"))
 
 
-_ADDRESS = re.compile(r"(?:^|/)(?:([\w.+-]+@[\w-]+\.[\w.]+)$|www\.|github\.com/|https?/)")
-_CONTRIBUTION = re.compile(
+_ADDRESS = regex(r"(?:^|/)(?:([\w.+-]+@[\w-]+\.[\w.]+)$|www\.|github\.com/|https?/)")
+_CONTRIBUTION = regex(
     r"(?:a11y|audio|blog|business|content|data|design|doc|eventOrganizing|example|financial|fundingFinding|ideas|infra"
     r"|maintenance|mentoring|platform|plugin|projectManagement|promotion|question|research|security|talk|tool"
     r"|translation|tutorial|userTesting|video)-[\w-]+$"
 )
 """Anchors that the all-contributors tables write; they lead nowhere and are not meant to."""
 
-_LINE_ANCHOR = re.compile(r"L\d+|:~:|/|!|\?")
+_LINE_ANCHOR = regex(r"L\d+|:~:|/|!|\?")
 
 
 class _Names:

@@ -9,6 +9,7 @@ from elder_assets.audit.facts.grammars import language_of
 from elder_assets.audit.facts.markdown import README, Prose, prose
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.model import Checked, FileClass, Found, NotApplicable, Outcome, Severity, SourceFile, Tier
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import repository_rule
 
 README_FOLDERS = ("", ".github", "docs")
@@ -69,7 +70,7 @@ def _has_unreadable_readme(facts: RepositoryFacts) -> bool:
     )
 
 
-_USE_WORDS = re.compile(
+_USE_WORDS = regex(
     r"install|usage|\buse\b|using|how to|run|start|set[- ]?up|build|compil|deploy|quick|tutorial|guide|example|demo"
     r"|document|\bdocs?\b|wiki|manual|develop|requirement|configur|command|download|test|contribut|api\b|manuel"
     r"|instala|uso\b|utilis|verwend|benutz|einrichtung|anleitung|установ|использ|запуск|安装|使用|运行|快速|文档|开始"
@@ -78,9 +79,7 @@ _USE_WORDS = re.compile(
 )
 
 
-_DOCUMENTATION = re.compile(
-    r"\bdocs?\b|document|wiki|guide|manual|\bhelp\b|handbook|\bbook\b|readthedocs", re.IGNORECASE
-)
+_DOCUMENTATION = regex(r"\bdocs?\b|document|wiki|guide|manual|\bhelp\b|handbook|\bbook\b|readthedocs", re.IGNORECASE)
 
 
 def _weakness(document: Prose, prose_chars_min: int) -> str:

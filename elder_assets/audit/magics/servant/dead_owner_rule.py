@@ -10,11 +10,12 @@ from elder_assets.audit.facts.git_patterns import compile_pattern
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.identity import normalise
 from elder_assets.audit.model import Checked, Found, NotApplicable, Outcome, Severity, Tier
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import repository_rule
 
 PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS", ".gitea/CODEOWNERS")
 """In the order in which a host looks; the first that exists counts."""
-_SECTION = re.compile(r"^\^?\[[^\]]+\]")
+_SECTION = regex(r"^\^?\[[^\]]+\]")
 
 
 @repository_rule(

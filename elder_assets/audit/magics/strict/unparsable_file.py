@@ -11,6 +11,7 @@ from elder_assets.audit.facts.documents import document, text_lines
 from elder_assets.audit.facts.python_lint import PythonLint, python_lint
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.model import Checked, FileClass, Found, Outcome, Severity, SourceFile, Tier
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import repository_rule
 
 PYTHON2_SHARE = 0.2
@@ -87,21 +88,21 @@ def check(facts: RepositoryFacts) -> Iterator[Outcome]:
 
 # --- Python ----------------------------------------------------------------------------------------------
 
-_BROKEN_ON_PURPOSE = re.compile(
+_BROKEN_ON_PURPOSE = regex(
     r"(?:^|[/_.-])(?:bad|invalid|broken|malformed|corrupt(?:ed)?|error|errors|fail|failing|failure|syntax[_-]?errors?"
     r"|unparsable|wrong|nonparsable|not[_-]?valid)(?:[/_.-]|$|syntax|config|data|file|json|yaml|toml|xml)",
     re.IGNORECASE,
 )
-_TEST_DATA = re.compile(
+_TEST_DATA = regex(
     r"(?:^|/)(?:fixtures?|test[_-]?data|data|samples?|snippets?|cases|inputs?|resources|snapshots?|corpus|fuzz\w*"
     r"|__fixtures__|golden|expected|stubs?|mocks?|files|assets)/",
     re.IGNORECASE,
 )
-_TEMPLATE_PATH = re.compile(
+_TEMPLATE_PATH = regex(
     r"\{\{|\{%|__\w+__/|(?:^|/)(?:[\w-]*templates?[\w-]*|cookiecutter[\w.-]*|skel(?:eton)?)/|\.(?:tpl|j2|jinja2?|tmpl|mako)\b",
     re.IGNORECASE,
 )
-_PYTHON2_PATH = re.compile(r"(?:^|[/_.-])(?:py(?:thon)?[_-]?2(?:\.?\d)?)(?:[/_.-]|$)|[_-]py2\.", re.IGNORECASE)
+_PYTHON2_PATH = regex(r"(?:^|[/_.-])(?:py(?:thon)?[_-]?2(?:\.?\d)?)(?:[/_.-]|$)|[_-]py2\.", re.IGNORECASE)
 
 
 def _is_exempt(file: SourceFile) -> bool:
@@ -145,7 +146,7 @@ def _python2_folders(read: Mapping[str, PythonLint], *, declared: bool) -> set[s
     return {folder for folder, count in old.items() if count >= PYTHON2_SHARE * every[folder]}
 
 
-_DECLARES_PYTHON2 = re.compile(
+_DECLARES_PYTHON2 = regex(
     r"Programming Language :: Python :: 2|python_requires\s*=\s*['\"]?[^,'\"\n]*[>=~]=?\s*2\.|\bpy2[67]\b"
     r"|requires-python\s*=\s*['\"][^'\"]*[>=~]=?\s*2\."
 )
@@ -171,7 +172,7 @@ def _declares_python2(facts: RepositoryFacts) -> bool:
 
 _STRICT_JSON = frozenset({"package.json", "composer.json", "bower.json", "lerna.json"})
 """Their readers refuse comments and trailing commas; elsewhere we assume a generous reader."""
-_NOT_JSON = re.compile(r"(?:^|/)\.[\w-]+$|\.(?:json5|hjson)$")
+_NOT_JSON = regex(r"(?:^|/)\.[\w-]+$|\.(?:json5|hjson)$")
 """`.eslintrc` and its like may be YAML or JSON5."""
 
 

@@ -11,6 +11,7 @@ import msgspec
 from elder_assets.audit.facts.documents import Node, document, text_lines
 from elder_assets.audit.facts.repository_facts import RepositoryFacts, TreeFacts
 from elder_assets.audit.model import Checked, FileClass, Found, NotAvailable, Outcome, Severity, SourceFile, Tier
+from elder_assets.audit.patterns import regex
 from elder_assets.audit.registry import repository_rule
 
 
@@ -66,8 +67,8 @@ def _compare_gates(before: Mapping[str, Gate], now: Mapping[str, Gate]) -> Itera
 
 # --- gates -----------------------------------------------------------------------------------------------
 
-_OPTION = re.compile(r"--(?:cov-)?fail-under[= ]\s*(\d{1,3}(?:\.\d+)?)\b")
-_NUMBER = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*%?")
+_OPTION = regex(r"--(?:cov-)?fail-under[= ]\s*(\d{1,3}(?:\.\d+)?)\b")
+_NUMBER = regex(r"(\d{1,3}(?:\.\d+)?)\s*%?")
 _METRICS = ("branches", "functions", "lines", "statements")
 
 
