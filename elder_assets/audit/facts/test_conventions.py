@@ -322,10 +322,8 @@ def _is_never_read(unit: Unit, node: Node) -> bool:
     if name is None or value is None or name.id == value.id or "identifier" not in name.type:
         return False
     text = unit.blob.source(name)
-    if (
-        text.startswith(("_", "ignore", "unused", "dummy"))
-        or b"(" not in unit.masked[value.start_byte : value.end_byte]
-    ):
+    is_call = value.type == "call" or b"(" in unit.masked[value.start_byte : value.end_byte]
+    if text.startswith(("_", "ignore", "unused", "dummy")) or not is_call:
         return False
     raw = unit.blob.data[unit.start : unit.end]
     return len(re.findall(rb"(?<![\w.])" + re.escape(text.encode()) + rb"\b", raw)) == 1

@@ -30,6 +30,24 @@ CASES = {
         "#[test]\nfn a() {}\n#[test]\nfn b() { assert!(true); }\n#[test]\nfn c() { assert_eq!(3, total()); }\n",
         3, 2, 4,
     ),
+    "rspec": (
+        "spec/basket_spec.rb",
+        ('RSpec.describe Basket do\n  it "a" do\n  end\n  it "b" do\n    expect(true).to be true\n  end\n'
+        '  it("c") { expect(total).to eq 3 }\n  xit "d" do\n  end\n  it "later"\nend\n'),
+        4, 2, 5,
+    ),
+    "minitest": (
+        "test/basket_test.rb",
+        ("class BasketTest < Minitest::Test\n  def test_a\n  end\n  def test_b\n    assert true\n  end\n"
+        "  def test_c\n    assert_equal 3, total\n  end\n  def helper\n  end\nend\n"),
+        3, 2, 5,
+    ),
+    "activesupport": (
+        "test/models/basket_test.rb",
+        ('class BasketTest < ActiveSupport::TestCase\n  test "a" do\n    # assert true\n  end\n'
+        '  test "b" do\n    assert_equal x, x\n  end\n  test "c" do\n    assert total.positive?\n  end\nend\n'),
+        3, 2, 6,
+    ),
 }  # fmt: skip
 
 
@@ -39,3 +57,51 @@ def test_an_empty_and_a_constant_test_are_found(path: str, source: str, tests: i
         outcome, findings = run_rule(rule, MemorySource({path: source}))
         assert outcome.units == tests, rule
         assert [finding.line for finding in findings] == [line], rule
+
+
+def ruby(source: str, rule: str) -> list[int]:
+    return [finding.line for finding in run_rule(rule, MemorySource({"test/basket_test.rb": source}))[1]]
+
+
+def test_a_ruby_test_that_throws_its_result_away_is_found():
+    assert ruby('describe "it" do\n  it "adds" do\n    total = basket.total\n  end\nend\n', "TDD001") == [3]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "total = basket.total\n    compare total",
+        "total = basket.total\n    total.must_equal 3",
+        "allow(Basket).to receive(:total).with(3)\n    result = basket.run",
+        "basket.total",
+        "skip 'later'\n    total = basket.total",
+    ],
+)
+def test_a_ruby_test_that_may_assert_is_none(body: str):
+    helper = "def compare(total)\n  assert_equal 3, total\nend\n"
+    assert ruby(f'{helper}describe "it" do\n  it "adds" do\n    {body}\n  end\nend\n', "TDD001") == []
+
+
+def test_a_ruby_test_method_that_a_later_one_replaces_is_found():
+    method = "  def test_total\n    assert_equal 3, total\n  end\n"
+    assert ruby(f"class BasketTest < Minitest::Test\n{method}{method}end\n", "TDD006") == [2]
+    other = method.replace("test_total", "test_sum")
+    assert ruby(f"class BasketTest < Minitest::Test\n{method}{other}end\n", "TDD006") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        (
+            "src/test/java/BasketTest.java",
+            "class BasketTest {\n @Test void a() {\n  int total = basket.total();\n }\n}\n",
+        ),
+        ("Shop.Tests/Basket.cs", "class Basket {\n [Fact] public void A() {\n  var total = basket.Total();\n }\n}\n"),
+    ],
+)
+def test_a_java_and_a_csharp_test_that_throws_its_result_away_is_found(path: str, source: str):
+    assert [finding.line for finding in run_rule("TDD001", MemorySource({path: source}))[1]] == [3]
+    used = source.replace("basket.total();", "basket.total();\n  use(total);").replace(
+        "basket.Total();", "basket.Total();\n  use(total);"
+    )
+    assert run_rule("TDD001", MemorySource({path: used}))[1] == []

@@ -36,6 +36,9 @@ class CSharpTests(TestConventions):
     oracle = regex(rb"\b\w*(?i:assert|should|verify|expect|throw|check|test|must)\w*\s*[.(<]|\bthrow\b")
     oracle_mark = regex(r"Expected|Timeout|Throws")
     skip_mark = regex(r"\bSkip\s*=|\bIgnore\b|\bExplicit\b|\bInconclusive\b")
+    discards = (
+        "(local_declaration_statement (variable_declaration (variable_declarator name: (identifier) (_)) @store))"
+    )
     blocks = frozenset({"block"})
     suspect = regex(rb"\bAssert\.(?:True|IsTrue|False|IsFalse|Equal|AreEqual)\s*\(")
     tautologies = (

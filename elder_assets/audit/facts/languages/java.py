@@ -23,6 +23,7 @@ class JavaTests(TestConventions):
     oracle = regex(rb"\b\w*(?i:assert|fail|verify|expect|should|must|check|throw|that|test)\w*\s*[.(]|\bthrow\b")
     oracle_mark = regex(r"expected\w*\s*=|timeout")
     skip_mark = regex(r"@(?:Disabled|Ignore)|enabled\s*=\s*false")
+    discards = "(local_variable_declaration declarator: (variable_declarator name: (identifier) value: (_)) @store)"
     blocks = frozenset({"block"})
     suspect = regex(rb"\bassert(?:True|False|Equals|Same)\s*\(")
     tautologies = (

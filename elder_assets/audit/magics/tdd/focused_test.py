@@ -9,7 +9,7 @@ from elder_assets.audit.facts.test_suite import READS, suite, why_not_judged
 from elder_assets.audit.model import Checked, Found, NotApplicable, Outcome, Severity, Tier
 from elder_assets.audit.registry import repository_rule
 
-_FOCUSING = frozenset({"javascript", "jsx", "typescript", "tsx", "ruby", "java"})
+_FOCUSING = frozenset({"javascript", "jsx", "typescript", "tsx"})
 """Grammar variants of languages whose runners can be told to run only marked tests."""
 
 

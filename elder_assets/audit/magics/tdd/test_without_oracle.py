@@ -10,7 +10,7 @@ from elder_assets.audit.facts.test_suite import READS, asserting_names, has_orac
 from elder_assets.audit.model import Checked, Found, NotApplicable, Outcome, Severity, Tier
 from elder_assets.audit.registry import repository_rule
 
-_LOOKED_AT = frozenset({"python", "javascript", "typescript", "tsx"})
+_LOOKED_AT = frozenset({"python", "javascript", "typescript", "tsx", "ruby", "java", "csharp"})
 """Grammars whose test conventions say what a test throws away."""
 
 
