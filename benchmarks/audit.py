@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -34,15 +35,15 @@ PUSH_FILES = 10
 """Files that the measured push changes, about."""
 
 
-def cpu_seconds(arguments: Sequence[str | Path], **options: Any) -> tuple[float, float]:
-    """User and system time of a process and its children, and its own peak memory in MB."""
+def cpu_seconds(arguments: Sequence[str | Path], **options: Any) -> tuple[float, float, int]:
+    """User and system time of a process and its children, peak memory of the largest in MB, exit status."""
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
-    _, _, usage = os.wait4(process.pid, 0)
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    _, status, usage = os.wait4(process.pid, 0)
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)
 
 
-def elder(home: Path, *arguments: str | Path) -> tuple[float, float]:
-    """One `elder` command with the state of a home: CPU seconds and peak memory in MB."""
+def elder(home: Path, *arguments: str | Path) -> tuple[float, float, int]:
+    """One `elder` command with the state of a home; see `cpu_seconds`."""
     environment = {**os.environ, "ELDER_HOME": str(home), "PYTHONPATH": str(ROOT)}
     return cpu_seconds([sys.executable, "-m", "elder_assets", *arguments, "--quiet"], env=environment)
 
@@ -137,6 +138,7 @@ def probe(kind: str, repository: str) -> dict[str, Any]:
         "blobs_parsed": sum(one.blobs_read for one in made if isinstance(one, TreeCollector)),
         "blobs_searched": sum(one.blobs_read for one in made if isinstance(one, SecretsLedger)),
         "git_processes": processes_started(),
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 
@@ -206,7 +208,7 @@ def measure(repository: Path, git_dir: Path, work: Path, *, runs: int, naive: in
     memory: list[float] = []
 
     def seconds(home: Path, *arguments: str | Path) -> float:
-        used, peak = elder(home, *arguments)
+        used, peak, _ = elder(home, *arguments)
         memory.append(peak)
         return used
 
@@ -236,7 +238,7 @@ def measure(repository: Path, git_dir: Path, work: Path, *, runs: int, naive: in
     figures["blobs_parsed_history"] = past["blobs_parsed"]
     figures["blobs_distinct_history"] = distinct_new_blobs(git_dir, commits)
     figures["git_processes"] = counts["git_processes"]
-    figures["peak_rss_mb"] = max(memory)
+    figures["peak_rss_mb"] = max(counts["peak_rss_mb"], past["peak_rss_mb"])
     figures["peers"] = {}
     return figures | {
         "blobs_parsed_incremental": pushed["blobs_parsed"],
@@ -244,6 +246,7 @@ def measure(repository: Path, git_dir: Path, work: Path, *, runs: int, naive: in
         "git_processes_warm": warm["git_processes"],
         "weekly_commits": len(commits),
         "naive_commits_run": len(chosen),
+        "peak_rss_mb_with_git": max(memory),
         **history_secrets(repository, git_dir, fresh, runs),
     }
 
@@ -315,7 +318,9 @@ def peers(python: Path | None, git_dir: Path, work: Path, figures: Mapping[str, 
         ):
             found[name] = "not installed"
         else:
-            found[name] = round(cpu_seconds([python, *arguments])[0], 2)
+            seconds, _, code = cpu_seconds([python, *arguments])
+            # The others end with 1 when they find something.
+            found[name] = f"failed with {code}" if code and name == "pydriller" else round(seconds, 2)
     if isinstance(found["pydriller"], float):
         found["pydriller_to_cold"] = round(found["pydriller"] / figures["cold_s"], 1)
     return found
