@@ -68,6 +68,17 @@ def is_on_purpose(path: str) -> bool:
     return _ON_PURPOSE.search(path) is not None
 
 
+_DEMONSTRATION = regex(
+    r"examples?|samples?|demos?|quick-?starts?|tutorials?|workshop|playground|goat|juice|leaky|vulnerable|insecure|dvwa",
+    re.IGNORECASE,
+)
+
+
+def is_demonstration(repository: str) -> bool:
+    """Whether a repository's name says that it only shows how something is done, or done wrong."""
+    return _DEMONSTRATION.search(repository.rpartition("/")[2]) is not None
+
+
 def with_article(kind: str) -> str:
     """'an AWS secret access key', 'a private key'."""
     return ("an " if kind[0] in "aAEIO" else "a ") + kind

@@ -81,7 +81,7 @@ _VENDORED_PATH = regex(
     r"|site-packages|Godeps|extern|externals)/"  # not `external`: most often one's own code about others
     r"|(?:^|/)deps/[^/]+/"  # a package each; files right below it are often one's own
     r"|(?:^|/)(?:gradlew(?:\.bat)?|mvnw(?:\.cmd)?|\.yarn/releases/.*|\.pnp\.c?js)$"
-    r"|(?:^|/)(?:jquery|bootstrap|d3|react|angular|lodash|underscore|moment)[-.]\d[\w.-]*\.(?:js|css)$",
+    r"|(?:^|/)(?:jquery|bootstrap|d3|react|angular|lodash|underscore|moment)[-.]v?\d[\w.-]*\.(?:js|css)$",
     re.IGNORECASE,
 )
 _GENERATED_PATH = regex(

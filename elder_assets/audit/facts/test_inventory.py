@@ -87,7 +87,7 @@ def may_hold_tests(file: SourceFile) -> bool:
     return file.file_class is FileClass.TEST or (language.has_inline_tests and file.file_class in CODE_CLASSES)
 
 
-@extractor(version=4, wants=may_hold_tests)
+@extractor(version=5, wants=may_hold_tests)
 def test_inventory(blob: Blob) -> TestInventory:
     """List the tests of a test file by the conventions of its language."""
     read = blob.language.tests

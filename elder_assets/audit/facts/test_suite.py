@@ -29,7 +29,8 @@ PYTEST_FILES = ("test_*.py", "*_test.py")
 _NOT_COLLECTED = regex(
     r"(?:^|/)(?:fixtures?|__fixtures__|__mocks__|mocks|stubs|testdata|test[_-]?(?:data|files|files|cases_data)|data|resources"
     r"|snippets|templates?|corpus|inputs?|outputs?|expected|node_modules|ui|compile[_-]fail|test-?projects?"
-    r"|sample[_-]?projects?|test-?apps?|playground)/",
+    r"|sample[_-]?projects?|test-?apps?|playground)/"
+    r"|(?:^|/)tests?/(?:fail|pass)/.*\.rs$",  # sources that a test compiles
     re.IGNORECASE,
 )
 _FRAMEWORKS = regex(
@@ -192,13 +193,18 @@ def _passed_over(
 ) -> Iterator[tuple[SourceFile, TestInventory, str]]:
     siblings = {file.folder: file.path for file, _ in reversed(files) if file.variant == "python"}
     candidates = [(file, inventory) for file, inventory in others if file.folder in siblings and "test" in file.name]
-    if not candidates:
+    if not candidates or _uses_nose(facts):
         return
     mentioned = _mentioned_words(facts)
     for file, inventory in candidates:
         stem = posixpath.splitext(file.name)[0]
         if stem not in mentioned and not re.search(r"util|helper|base|common|conftest|__|support|fixture|mixin", stem):
             yield file, inventory, siblings[file.folder]
+
+
+def _uses_nose(facts: RepositoryFacts) -> bool:
+    """Whether tests import nose, a runner that collects by other names than pytest."""
+    return any("nose" in inventory.imported for _, inventory in facts.each(test_inventory))
 
 
 def _mentioned_words(facts: RepositoryFacts) -> frozenset[str]:

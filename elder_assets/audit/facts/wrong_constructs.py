@@ -34,7 +34,8 @@ class WrongConstructs(msgspec.Struct, frozen=True, array_like=True):
     found: tuple[WrongConstruct, ...] = ()
 
 
-_SELF = """(({node} left: (_) @_l operator: ["<" ">" "<=" ">="] right: (_) @_r) @self (#eq? @_l @_r))"""
+# `x >= x` asks whether x is a number at all: it is false for NaN.
+_SELF = """(({node} left: (_) @_l operator: ["<" ">"] right: (_) @_r) @self (#eq? @_l @_r))"""
 _SELF_BINARY = _SELF.format(node="binary_expression")
 _SCRIPT = (
     _SELF_BINARY
@@ -70,7 +71,7 @@ _TYPES = frozenset(
 """What `typeof` gives; the last two are of browsers that are no more."""
 
 
-@extractor(version=1, variants=_QUERIES, file_classes=(FileClass.PRODUCTION,))
+@extractor(version=2, variants=_QUERIES, file_classes=(FileClass.PRODUCTION,))
 def wrong_constructs(blob: Blob) -> WrongConstructs:
     """Find constructs that cannot mean what they say."""
     captures = blob.captures(_QUERIES[blob.variant])

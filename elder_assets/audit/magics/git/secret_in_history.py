@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
-from elder_assets.audit.facts.secrets import LIMITED_KINDS, secrets, with_article
+from elder_assets.audit.facts.secrets import LIMITED_KINDS, PRIVATE_KEY, is_demonstration, secrets, with_article
 from elder_assets.audit.model import Checked, Found, NotAvailable, Outcome, Severity, Tier
 from elder_assets.audit.registry import repository_rule
 
@@ -31,6 +31,7 @@ def check(facts: RepositoryFacts) -> Iterator[Outcome]:
     if facts.history.unavailable:
         yield NotAvailable(facts.history.unavailable)
         return
+    is_shown = is_demonstration(facts.snapshot.repository)
     known = {candidate.digest for _, found in facts.each(secrets) for candidate in found.candidates}
     in_tree = {entry.oid for entry in facts.entries}
     yield Checked(facts.history_secrets.paths)
@@ -38,7 +39,9 @@ def check(facts: RepositoryFacts) -> Iterator[Outcome]:
         if held.oid in in_tree:
             continue
         for candidate in held.secrets.candidates:
-            if candidate.kind not in LIMITED_KINDS and candidate.digest not in known:
+            if candidate.kind in LIMITED_KINDS or (is_shown and candidate.kind == PRIVATE_KEY):
+                continue
+            if candidate.digest not in known:
                 known.add(candidate.digest)
                 yield Found(
                     path=held.path,
