@@ -234,7 +234,7 @@ class TestConventions:
             end_line=int(unit.node.end_point[0]) + 1,
             is_asserting=is_asserting,
             calls=calls,
-            is_empty=is_empty and not self.may_be_empty(unit),
+            is_empty=is_empty and not self.may_be_empty(unit) and _DUMMY.search(unit.name) is None,
             is_skipped=self.is_skipped(unit),
             discards=() if is_asserting or is_empty or body is None else tuple(self._discards(unit, body)),
             tautologies=tuple(tautologies),
@@ -298,6 +298,8 @@ class TestConventions:
 
 
 _KINDS = ("class", "function", "block")
+_DUMMY = regex(r"(?i)dummy|nothing|no_?op\b|placeholder")
+"""Names of tests that say that they do nothing: a runner wants one test at least."""
 _MENTIONS_MAX = 3
 """A name that a test mentions more often takes part in other comparisons, too."""
 _EQUALITY_WORDS = regex(

@@ -33,6 +33,12 @@ CASES = {
             "tests/all.rs": "#[test]\nfn total() { assert_eq!(3, add(1, 2)); }\n",
         },
     ),
+    "a test whose name says that it does nothing": (
+        "TDD003",
+        {
+            "src/test/java/SpeedTest.java": "class SpeedTest {\n @Test public void testDummy() {\n  // keeps JUnit quiet\n }\n}\n"
+        },
+    ),
     "a suite that nose collects": (
         "TDD006",
         {

@@ -19,8 +19,8 @@ def check(facts: RepositoryFacts, *, authors_min: int = 5, window_days: int = 36
     Why: nobody is asked for review, and nobody is called when it breaks.
     Remedy: add a CODEOWNERS file that names a team for every part.
     Source: GitHub, About code owners; Backstage, catalog-info.yaml.
-    Limits: needs five human authors in the last year; bots and mirrors are left out. OWNERS, MAINTAINERS and
-        catalog-info.yaml count, with any ending and in any folder.
+    Limits: needs five human authors in the last year; bots and mirrors are left out. OWNERS, MAINTAINERS,
+        catalog-info.yaml and DOAP files count, with any ending and in any folder.
     """
     if reason := why_unavailable(facts, window_days):
         yield NotApplicable(reason)
@@ -31,8 +31,12 @@ def check(facts: RepositoryFacts, *, authors_min: int = 5, window_days: int = 36
         return
     yield Checked(1)
     names = {path.rpartition("/")[2].lower() for path in facts.paths}
-    if not any(name in OWNER_FILES or name.partition(".")[0] in OWNER_FILES for name in names):
+    if not any(_names_owners(name) for name in names):
         yield Found(
             message=f"{len(authors)} people changed it in {window_days} days, and no file says who owns it",
             tokens="no owner file",
         )
+
+
+def _names_owners(name: str) -> bool:
+    return name in OWNER_FILES or name.partition(".")[0] in OWNER_FILES or name.endswith(".doap")
