@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from elder_assets.cli_cache import cache
+from elder_assets.cli_gate import gate
 from elder_assets.cli_history import compare, history, rescore
 
 if TYPE_CHECKING:
@@ -168,12 +169,13 @@ def _render(verdict: Verdict, form: str, *, show_all: bool, is_file: bool) -> by
         now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return json_bytes(to_json(verdict, last_run=now))
     if form == "sarif":
-        return json_bytes(to_sarif(verdict, version=_version()))
+        return json_bytes(to_sarif(verdict, version=elder_version()))
     style = _style(is_terminal=sys.stdout.isatty() and not is_file)
     return to_text(verdict, style, show_all=show_all).encode("utf-8", errors="replace")
 
 
-def _version() -> str:
+def elder_version() -> str:
+    """The installed version, or 'source'."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -333,5 +335,5 @@ def _settings() -> Settings:
     return load_settings()
 
 
-for _command in (history, rescore, compare, cache):
+for _command in (gate, history, rescore, compare, cache):
     elder.add_command(_command)

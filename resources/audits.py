@@ -15,6 +15,7 @@ import msgspec
 
 from elder_assets.audit.errors import ConfigurationError
 from elder_assets.audit.facts.extraction import FactStore
+from elder_assets.audit.gate import GateResult, gate
 from elder_assets.audit.judgement import JUDGED, Judged, code_digest, judged_key, limits_of, verdict_of
 from elder_assets.audit.model import Verdict
 from elder_assets.audit.ruler import Ruler, default_ruler, load_ruler
@@ -69,6 +70,30 @@ def changed_paths(opened: Opened, since: str) -> list[str]:
     before = {entry.path: (entry.mode, entry.oid) for entry in opened.source.tree(since)}
     after = {entry.path: (entry.mode, entry.oid) for entry in opened.source.tree()}
     return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+
+
+def gate_change(
+    target: str,
+    settings: Settings,
+    base: str,
+    head: str = "HEAD",
+    *,
+    ruler_file: Path | None = None,
+    progress: Progress | None = None,
+) -> GateResult:
+    """Judge what a change brings: the head against the merge base of base and head, both under one ruler.
+
+    Raises:
+        UnknownRevision: a ref does not exist, or base and head have no commit in common.
+        SourceError: the repository cannot be read.
+    """
+    with open_source(target, settings, head) as opened:
+        ruler = ruler_for(opened.facts, ruler_file)
+        start = opened.source.merge_base(base)
+        after = audit_opened(opened, ruler, start, progress=progress)
+    with open_source(target, settings, start) as opened:
+        before = audit_opened(opened, ruler, progress=progress)
+    return gate(before, after)
 
 
 def ruler_for(facts: FactStore, file: Path | None = None) -> Ruler:

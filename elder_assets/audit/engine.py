@@ -22,7 +22,7 @@ from elder_assets.audit.facts.repository_facts import (
     no_progress,
 )
 from elder_assets.audit.facts.secrets import secrets
-from elder_assets.audit.identity import fingerprints
+from elder_assets.audit.identity import fingerprint, fingerprints
 from elder_assets.audit.judgement import (
     JUDGED,
     Answer,
@@ -303,6 +303,7 @@ def _identify(rule: Rule, found: Sequence[Found]) -> list[Answer]:
             remedy=item.remedy,
             fingerprint=mark,
             unit=item.unit or mark,
+            kin=fingerprint(rule.birth_code, item.symbol, item.tokens, 0),
         )
         for item, mark in zip(found, fingerprints(rule.birth_code, found), strict=True)
     ]

@@ -46,6 +46,7 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
     """When it says more than the rule's; else ''."""
     fingerprint: str
     unit: str
+    kin: str
 
 
 class Judgement(msgspec.Struct, frozen=True, array_like=True):
@@ -142,6 +143,7 @@ def findings_of(judgement: Judgement, ruler: Ruler) -> list[Finding]:
             remedy=answer.remedy or judgement.remedy,
             fingerprint=answer.fingerprint,
             unit=answer.unit,
+            kin=answer.kin,
         )
         for answer in judgement.answers
     ]

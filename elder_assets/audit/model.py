@@ -224,6 +224,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str
     fingerprint: str
     unit: str = ""
+    kin: str = ""
+    """What findings that are alike share: the fingerprint but for the ordinal; '' where it was not kept."""
 
     @property
     def sort_key(self) -> tuple[str, int, str, str, str]:

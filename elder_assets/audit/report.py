@@ -50,7 +50,7 @@ def to_json(verdict: Verdict, *, last_run: str) -> dict[str, Any]:
         "status": str(verdict.status),
         "reason": verdict.reason,
         "magics": {magic.magic: _magic(magic, findings, last_run) for magic in verdict.magics},
-        "findings": [_finding(finding) for finding in findings],
+        "findings": [finding_json(finding) for finding in findings],
     }
 
 
@@ -77,7 +77,8 @@ def _magic(magic: MagicResult, findings: Sequence[Finding], last_run: str) -> di
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """A finding as every JSON document shows it."""
     return {
         "rule": finding.rule,
         "severity": str(finding.severity),
@@ -219,20 +220,21 @@ def _header(verdict: Verdict, style: Style) -> list[str]:
     status = style.paint(str(verdict.status), *_STATUS_COLOURS.get(verdict.status, ()))
     reason = f" ({verdict.reason})" if verdict.reason else ""
     lines = [
-        f"{style.paint(_plain(snapshot.repository), 1)} at {where}, {iso(snapshot.as_of)[:10]}",
-        f"{style.paint(score, 1)}, {status}{_plain(reason)}; {coverage.analysed} of {coverage.eligible} files read",
+        f"{style.paint(plain(snapshot.repository), 1)} at {where}, {iso(snapshot.as_of)[:10]}",
+        f"{style.paint(score, 1)}, {status}{plain(reason)}; {coverage.analysed} of {coverage.eligible} files read",
     ]
-    lines += [f"note: {_plain(note)}" for note in snapshot.notes]
+    lines += [f"note: {plain(note)}" for note in snapshot.notes]
     if snapshot.is_shallow:
         lines.append("note: a shallow clone; rules about history say what they lack")
     for item in coverage.skipped[:5]:
-        lines.append(f"not read: {_plain(item.path)} ({_plain(item.reason)})")
+        lines.append(f"not read: {plain(item.path)} ({plain(item.reason)})")
     if len(coverage.skipped) > 5:
         lines.append(f"not read: {len(coverage.skipped) - 5} more files (--format json lists them)")
     return lines
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """A text of a repository without control characters: it cannot move the cursor or forge a line."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
@@ -244,11 +246,11 @@ def _magic_lines(verdict: Verdict, style: Style) -> list[str]:
         count = sum(finding.rule in own and finding.severity is not Severity.INFO for finding in findings)
         status = style.paint(f"{magic.status!s:<14}", *_STATUS_COLOURS.get(magic.status, ()))
         if magic.score is None:
-            lines.append(f"  {magic.magic:<11} {'':5}  {_bar(None, style)}  {status} {_plain(magic.reason)}".rstrip())
+            lines.append(f"  {magic.magic:<11} {'':5}  {_bar(None, style)}  {status} {plain(magic.reason)}".rstrip())
             continue
         text = "no findings" if not count else "1 finding" if count == 1 else f"{count} findings"
         shown = rounded(magic.score)
-        detail = f"{text}; {_plain(magic.reason)}" if magic.reason else text
+        detail = f"{text}; {plain(magic.reason)}" if magic.reason else text
         lines.append(f"  {magic.magic:<11} {shown:5}  {_bar(shown, style)}  {status} {detail}")
     return lines
 
@@ -297,10 +299,10 @@ def _group(group: Sequence[Finding], name: str, room: int, style: Style) -> list
     ordered = sorted(group, key=lambda finding: (finding.severity.rank, *finding.sort_key))
     for finding in ordered[:room]:
         place = f"{finding.path}:{finding.line}" if finding.line else finding.path
-        lines.append(f"  {_plain(place)}  {_plain(finding.message)}" if place else f"  {_plain(finding.message)}")
+        lines.append(f"  {plain(place)}  {plain(finding.message)}" if place else f"  {plain(finding.message)}")
     lines += [f"  and {len(group) - room} more", ""] if len(group) > room else [""]
     if remedy := ordered[0].remedy:
-        lines.insert(-1, f"  {style.paint('do:', 2)} {_plain(remedy)}")
+        lines.insert(-1, f"  {style.paint('do:', 2)} {plain(remedy)}")
     return lines
 
 

@@ -221,6 +221,19 @@ class GitSource:
     def _mailmap(self) -> bytes:
         return self._objects.content(f"{self._commit}:.mailmap", MAILMAP_BYTES_MAX) or b""
 
+    def merge_base(self, ref: str) -> str:
+        """The commit where the audited one left another ref.
+
+        Raises:
+            UnknownRevision: the ref does not exist, or the two have no commit in common.
+        """
+        other = self._resolve(ref, is_needed=True)
+        found = run(self._git_dir, "merge-base", self._commit, other, allowed=(0, 1)).decode().split()
+        if not found:
+            msg = f"{ref!r} and {self._commit[:12]} have no commit in common; fetch more history"
+            raise UnknownRevision(msg)
+        return found[0]
+
     def first_parents(self) -> Sequence[Commit]:
         """The audited commit and its first parents, newest first.
 

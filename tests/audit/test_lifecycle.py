@@ -1,0 +1,66 @@
+"""Which findings are new: pairs worked out by hand."""
+
+from __future__ import annotations
+
+from elder_assets.audit.lifecycle import match
+from elder_assets.audit.model import Finding, Severity, Tier
+
+
+def finding(path: str, line: int, kin: str = "k", ordinal: int = 0, **changed: object) -> Finding:
+    values = {
+        "rule": "STR001", "severity": Severity.HIGH, "tier": Tier.GATE, "path": path, "line": line, "symbol": "",
+        "message": f"{kin} is wrong", "remedy": "", "fingerprint": f"{kin}-{ordinal}", "kin": kin, **changed,
+    }  # fmt: skip
+    return Finding(**values)
+
+
+def told(before: list[Finding], after: list[Finding]) -> tuple[list[str], list[str], list[str]]:
+    changes = match(before, after)
+    place = lambda found: f"{found.path}:{found.line}"  # noqa: E731 - short
+    pairs = [f"{place(pair.before)}>{place(pair.after)}" for pair in changes.existing]
+    assert len(before) == len(changes.existing) + len(changes.fixed)
+    assert len(after) == len(changes.existing) + len(changes.new)
+    return [place(found) for found in changes.new], pairs, [place(found) for found in changes.fixed]
+
+
+def test_moved_lines_are_the_same_finding():
+    assert told([finding("a.py", 3)], [finding("a.py", 30)]) == ([], ["a.py:3>a.py:30"], [])
+
+
+def test_a_renamed_file_and_a_moved_folder_take_their_findings_along():
+    before = [finding("shop/basket.py", 3), finding("shop/pay.py", 5, ordinal=1)]
+    after = [finding("store/basket.py", 3), finding("store/pay.py", 5, ordinal=1)]
+    assert told(before, after) == ([], ["shop/basket.py:3>store/basket.py:3", "shop/pay.py:5>store/pay.py:5"], [])
+
+
+def test_a_copied_file_brings_new_findings_and_the_old_ones_stay():
+    before = [finding("shop/basket.py", 3)]
+    after = [finding("copy/basket.py", 3), finding("shop/basket.py", 3, ordinal=1)]
+    assert told(before, after) == (["copy/basket.py:3"], ["shop/basket.py:3>shop/basket.py:3"], [])
+
+
+def test_of_several_alike_in_a_file_the_nearest_are_paired():
+    before = [finding("a.py", 10), finding("a.py", 20, ordinal=1)]
+    after = [finding("a.py", 12), finding("a.py", 15, ordinal=1), finding("a.py", 22, ordinal=2)]
+    assert told(before, after) == (["a.py:15"], ["a.py:10>a.py:12", "a.py:20>a.py:22"], [])
+
+
+def test_edited_code_of_the_same_symbol_with_the_same_message_is_the_same_finding():
+    before = [finding("a.py", 3, "old", symbol="Basket.total", message="total is too long")]
+    after = [finding("a.py", 5, "new", symbol="Basket.total", message="total is too long")]
+    assert told(before, after) == ([], ["a.py:3>a.py:5"], [])
+
+
+def test_another_text_is_another_finding():
+    assert told([finding("a.py", 3)], [finding("a.py", 3, "other")]) == (["a.py:3"], [], ["a.py:3"])
+
+
+def test_a_renamed_rule_keeps_its_findings():
+    """The fingerprint holds the code under which the rule was born."""
+    assert told([finding("a.py", 3)], [finding("a.py", 4, rule="STR099")]) == ([], ["a.py:3>a.py:4"], [])
+
+
+def test_thousands_of_equal_findings_are_told_in_time():
+    before = [finding("a.py", line, ordinal=line) for line in range(3000)]
+    changes = match(before, before[:-1])
+    assert (len(changes.new), len(changes.fixed), len(changes.existing)) == (0, 1, 2999)
