@@ -35,7 +35,7 @@ def match(before: Sequence[Finding], after: Sequence[Finding]) -> Changes:
     """Tell the findings of the later snapshot from those that the earlier one had; each list keeps its order."""
     left, right = list(before), list(after)
     pairs: list[Pair] = []
-    for key in (_same_place, _same_finding, _same_words):
+    for key in (_same_place, _same_finding, _same_words, _same_member):
         found = list(_pairs(left, right, key))
         pairs += found
         gone, met = {id(pair.before) for pair in found}, {id(pair.after) for pair in found}
@@ -60,6 +60,14 @@ def _same_words(finding: Finding) -> tuple[str, ...]:
     return (
         (finding.rule, finding.path, finding.symbol, finding.message) if finding.symbol else ("", finding.fingerprint)
     )
+
+
+def _same_member(finding: Finding) -> tuple[str, ...]:
+    """Its class was renamed, maybe with its file: the rule says the same of a member of the same name in the folder."""
+    owner, _, member = finding.symbol.rpartition(".")
+    if not owner:
+        return ("", finding.fingerprint)
+    return (finding.rule, finding.path.rpartition("/")[0], member, finding.message.replace(finding.symbol, ""))
 
 
 def _pairs(

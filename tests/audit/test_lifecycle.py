@@ -51,6 +51,14 @@ def test_edited_code_of_the_same_symbol_with_the_same_message_is_the_same_findin
     assert told(before, after) == ([], ["a.py:3>a.py:5"], [])
 
 
+def test_a_renamed_class_takes_the_findings_of_its_members_along():
+    before = [finding("shop/a.py", 3, "old", symbol="Basket.total", message="Basket.total has 90 lines")]
+    after = [finding("shop/b.py", 3, "new", symbol="Cart.total", message="Cart.total has 90 lines")]
+    assert told(before, after) == ([], ["shop/a.py:3>shop/b.py:3"], [])
+    elsewhere = [finding("pay/b.py", 3, "new", symbol="Cart.total", message="Cart.total has 90 lines")]
+    assert told(before, elsewhere) == (["pay/b.py:3"], [], ["shop/a.py:3"])
+
+
 def test_another_text_is_another_finding():
     assert told([finding("a.py", 3)], [finding("a.py", 3, "other")]) == (["a.py:3"], [], ["a.py:3"])
 
