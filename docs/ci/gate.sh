@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Runs the gate in any pipeline: finds the base, writes the reports, ends as the gate does.
+#
+#   docs/ci/gate.sh [ELDER]
+#
+# Reads BASE (where the change would land), else BASE_BRANCH, else BEFORE (the commit before a push); TARGET (default .).
+# Writes elder.md and elder.sarif; on GitHub also the summary of the run.
+set -u -o pipefail
+elder="${1:-elder}"
+target="${TARGET:-.}"
+base="${BASE:-}"
+if [ -z "$base" ] && [ -n "${BASE_BRANCH:-}" ]; then
+  base="origin/$BASE_BRANCH"
+fi
+if [ -z "$base" ] && [ -n "${BEFORE:-}" ] && [ -n "${BEFORE//0/}" ]; then
+  base="$BEFORE"
+fi
+if [ -z "$base" ]; then
+  echo "elder: no base to compare with; auditing the whole repository" >&2
+  exec "$elder" audit "$target"
+fi
+"$elder" gate "$target" --base "$base" --format markdown --output elder.md
+status=$?
+if [ "$status" -le 1 ]; then
+  "$elder" gate "$target" --base "$base" --format sarif --output elder.sarif --quiet 2>/dev/null
+  cat elder.md
+  if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then
+    cat elder.md >> "$GITHUB_STEP_SUMMARY"
+    echo "sarif=$PWD/elder.sarif" >> "$GITHUB_OUTPUT"
+  fi
+fi
+exit "$status"
