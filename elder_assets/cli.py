@@ -77,7 +77,7 @@ def elder() -> None:
 @click.option("--baseline", default=None, metavar="COMMIT", help="Earlier audit that some rules compare with.")
 @click.option("--since", default="", metavar="COMMIT", help="Audited before; say what changed. The result is the same.")
 @click.option("--magic", "magics", multiple=True, metavar="NAME", help="Only this magic; may be repeated.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "sarif"]), default="text")
+@click.option("--format", "form", type=click.Choice(["text", "json", "sarif", "junit", "csv"]), default="text")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to a file.")
 @click.option("--fail-under", type=click.FloatRange(0, 100), help="Fail when the score is lower.")
 @click.option(
@@ -170,6 +170,10 @@ def _render(verdict: Verdict, form: str, *, show_all: bool, is_file: bool) -> by
         return json_bytes(to_json(verdict, last_run=now))
     if form == "sarif":
         return json_bytes(to_sarif(verdict, version=elder_version()))
+    if form in {"junit", "csv"}:
+        from elder_assets.audit.exports import to_csv, to_junit
+
+        return (to_junit(verdict) if form == "junit" else to_csv(verdict)).encode("utf-8", errors="replace")
     style = _style(is_terminal=sys.stdout.isatty() and not is_file)
     return to_text(verdict, style, show_all=show_all).encode("utf-8", errors="replace")
 
