@@ -39,6 +39,24 @@ CASES = {
             "src/test/java/SpeedTest.java": "class SpeedTest {\n @Test public void testDummy() {\n  // keeps JUnit quiet\n }\n}\n"
         },
     ),
+    "an item that rustdoc links": (
+        "SAG002",
+        {
+            "form/README.md": "# Form\n\nSee [Field](Field) and [form](struct@form::Form).\n",
+            "form/Cargo.toml": "[package]\n",
+        },
+    ),
+    "the page that a site makes of a source beside it": (
+        "SAG002",
+        {"docs/README.md": "# Docs\n\nSee [the guide](Guide.html).\n", "docs/Guide.md": "# Guide\n"},
+    ),
+    "a package that tests read": (
+        "STR001",
+        {
+            "tests/unit/testpkg-compat/api.py": "try:\n    pass\nexcept A, b:\n    pass\n",
+            "shop/basket.py": "def total(prices):\n    return sum(prices)\n",
+        },
+    ),
     "a suite that nose collects": (
         "TDD006",
         {

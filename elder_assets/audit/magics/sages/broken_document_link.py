@@ -62,7 +62,7 @@ def check(facts: RepositoryFacts) -> Iterator[Outcome]:
         seen: set[str] = set()
         for link in content.links:
             target = _Target.of(link, file, is_site_at_root="" in sites)
-            if target is None or link.target in seen:
+            if target is None or link.target in seen or _is_made_by_a_tool(link.target, file, facts):
                 continue
             seen.add(link.target)
             yield Checked()
@@ -73,6 +73,19 @@ def check(facts: RepositoryFacts) -> Iterator[Outcome]:
                     tokens=link.target,
                     message=f"{'image' if link.is_image else 'link'} to {unquote(link.target)!r}: {wrong}",
                 )
+
+
+_RUST_ITEM = regex(r"(?:\w+@)?[A-Za-z_]\w*(?:::\w+)+|\w+@\w+|[A-Z][a-z]\w*")
+"""What rustdoc resolves by itself: `form::Field`, `struct@Field`, `Field`."""
+
+
+def _is_made_by_a_tool(target: str, file: SourceFile, facts: RepositoryFacts) -> bool:
+    """Whether a generator makes the target: an item of a crate's documentation, the page of a source beside it."""
+    if _RUST_ITEM.fullmatch(target) and posixpath.join(file.folder, "Cargo.toml") in facts.paths:
+        return True
+    page = posixpath.normpath(posixpath.join(file.folder, unquote(target.partition("#")[0])))
+    stem, ending = posixpath.splitext(page)
+    return ending == ".html" and any(stem + source in facts.paths for source in (".md", ".markdown", ".rst", ".adoc"))
 
 
 _HISTORY_OR_TEMPLATE = regex(

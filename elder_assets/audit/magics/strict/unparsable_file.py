@@ -95,7 +95,7 @@ _BROKEN_ON_PURPOSE = regex(
 )
 _TEST_DATA = regex(
     r"(?:^|/)(?:fixtures?|test[_-]?data|data|samples?|snippets?|cases|inputs?|resources|snapshots?|corpus|fuzz\w*"
-    r"|__fixtures__|golden|expected|stubs?|mocks?|files|assets)/",
+    r"|__fixtures__|golden|expected|stubs?|mocks?|files|assets|test[_-]?(?:pkg|package|module|project|app)s?[\w-]*)/",
     re.IGNORECASE,
 )
 _TEMPLATE_PATH = regex(
