@@ -7,6 +7,7 @@ clone shows commits without their parents; nothing of it is kept.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +18,7 @@ import msgspec
 from elder_assets.audit.facts.commit_log import Commit, CommitGraph, FileChange, Introduction
 from elder_assets.audit.facts.extraction import FactStore
 from elder_assets.audit.facts.mailmap import Mailmap
-from resources.git.history_reader import Walked, read_changes, read_commits, shallow_boundary
+from resources.git.history_reader import HistoryUnreadable, Walked, read_changes, read_commits, shallow_boundary
 
 COMMITS = "commits.1"
 """Kind of record that holds packs of commits; the number changes with what a pack holds."""
@@ -79,8 +80,9 @@ class LogCache:
                 self._take(_PACK.decode(payload))
         if head in self._commits and not self._holes(head):
             return
-        self._read(head, [pack.head for pack in self._packs])
-        if self._holes(head):  # a pack was lost: what it held is read again, with everything else
+        with contextlib.suppress(HistoryUnreadable):  # a head of old may be gone after a force-push and a clean-up
+            self._read(head, [pack.head for pack in self._packs])
+        if self._holes(head):  # that, or a pack was lost: everything is read again
             self._commits, self._packs, self._unpacked = {}, [], None
             self._read(head, [])
 

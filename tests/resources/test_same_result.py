@@ -192,6 +192,22 @@ def test_a_force_push_leaves_no_trace(tmp_path: Path, shop: Shop, cold: dict[str
     )
 
 
+def test_a_head_of_old_that_was_cleaned_away_does_not_hide_the_history(tmp_path: Path, shop: Shop):
+    copy = Shop.__new__(Shop)
+    copy.folder, copy.time = tmp_path / "shop", shop.time
+    subprocess.run(["git", "clone", "-q", shop.folder, copy.folder], check=True)
+    head = copy.git("rev-parse", "HEAD")
+    copy.commit("feat: lost", {"shop/lost.py": basket(7)})
+    judged(tmp_path / "home", copy.folder)
+    copy.git("reset", "-q", "--hard", head)
+    copy.commit("feat: other", {"shop/other.py": basket(8)})
+    copy.git("reflog", "expire", "--expire=now", "--all")
+    copy.git("gc", "-q", "--prune=now")
+    found = judged(tmp_path / "home", copy.folder)
+    assert plain(found) == plain(judged(tmp_path / "fresh", copy.folder))
+    assert not [judgement for judgement in found.judgements if "cannot read the history" in judgement.reason]
+
+
 STATEMENTS = (
     ("SELECT oid, variant, payload FROM fact", "UPDATE fact SET payload = ? WHERE oid = ? AND variant = ?"),
     ("SELECT kind, key, payload FROM record", "UPDATE record SET payload = ? WHERE kind = ? AND key = ?"),
