@@ -196,7 +196,7 @@ def _style(*, is_terminal: bool) -> Style:
     return Style(colour=wants_colour, unicode=encoding.startswith("utf"))
 
 
-@elder.command()
+@elder.command(short_help="List every rule, or print the ruler document.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "ruler"]), default="text")
 def rules(form: str) -> None:
     """List every rule with its severity, tier and verdicts; or print the ruler document."""
@@ -234,7 +234,7 @@ def rules(form: str) -> None:
                 click.echo(f"  {row['rule']}  {row['severity']:8}  {row['tier']:6}  {row['summary']}")
 
 
-@elder.command()
+@elder.command(short_help="Say what a rule means and how sure we are of it.")
 @click.argument("code", metavar="RULE")
 def explain(code: str) -> None:
     """Say what a rule means, why, what to do, and how sure we are of it."""
@@ -319,7 +319,7 @@ def _has_platform() -> bool:
     return importlib.util.find_spec("dagster") is not None
 
 
-@elder.command()
+@elder.command(short_help="Start the Dagster UI and daemon on this machine.")
 @click.argument("target", required=False, metavar="[PATH_OR_URL]")
 def up(target: str | None) -> int:
     """Start the Dagster UI and daemon on this machine; audit one repository first when named.

@@ -27,7 +27,7 @@ def cache_stats() -> None:
     click.echo(f"{len(rows)} caches, {sum(stats.size for _, stats in rows) / 1e6:.1f} MB, in {settings.facts}")
 
 
-@cache.command("verify")
+@cache.command("verify", short_help="Measure a random sample again and compare.")
 @click.argument("targets", nargs=-1, metavar="[PATH_OR_URL]...")
 @click.option("--sample", type=click.IntRange(1, 1_000_000), default=200, show_default=True, help="Blobs to compare.")
 def cache_verify(targets: tuple[str, ...], sample: int) -> int:
@@ -62,7 +62,7 @@ def _registered() -> list[tuple[str, str]]:
         return [(repository.url, repository.key) for repository in store.repositories()]
 
 
-@cache.command("prune")
+@cache.command("prune", short_help="Drop what this version of Elder never asks for.")
 def cache_prune() -> None:
     """Drop what this version of Elder never asks for: facts of other extractors, judgements by other code."""
     from resources.cache_upkeep import prune_all

@@ -27,7 +27,7 @@ MOVED_MAX = 4
 RULER_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command()
+@click.command(short_help="Score the last commit of each week.")
 @click.argument("target", default=".", metavar="[PATH_OR_URL]")
 @click.option("--weeks", type=click.IntRange(1, 520), default=52, show_default=True, help="How many weeks to go back.")
 @click.option("--ref", default="HEAD", help="Branch, tag or commit whose past it is.")
@@ -139,7 +139,7 @@ def _echo_json(document: dict[str, Any]) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
 
 
-@click.command()
+@click.command(short_help="Say why two scores differ: code, scope or ruler.")
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
 @click.option("--repo", "target", default=".", metavar="PATH_OR_URL", help="The repository; default: this folder.")
@@ -225,7 +225,7 @@ def _tenths(score: Fraction | None) -> str:
     return "-" if score is None else f"{rounded(score):.1f}"
 
 
-@click.command()
+@click.command(short_help="Score every week again under another ruler.")
 @click.argument("keys", nargs=-1, metavar="[REPOSITORY]...")
 @click.option("--ruler", "ruler_file", type=RULER_FILE, help="Score by this ruler; default: the built-in one.")
 @click.option("--weeks", type=click.IntRange(1, 520), default=52, show_default=True, help="How many weeks to go back.")
