@@ -40,7 +40,7 @@ check: $(VENV)/dev.done
 	$(BIN)/elder audit . --quiet --fail-under 80
 
 bench: $(VENV)/base.done
-	@$(BIN)/python benchmarks/audit.py "$(REPO)" $(if $(JSON),--json) $(ARGS)
+	@$(BIN)/python benchmarks/audit.py "$(REPO)" $(if $(JSON),--json) $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
 label: $(VENV)/base.done
 	@$(BIN)/python tools/label/label.py $(ARGS)
@@ -51,7 +51,7 @@ docs: $(VENV)/base.done
 # One virtual environment; each level adds to the one below and leaves a mark that is newer than its lock file.
 # Byte-code is compiled at install: without it every process costs twice the CPU.
 $(VENV)/base.done $(VENV)/platform.done $(VENV)/dev.done: $(VENV)/%.done: requirements/%.txt pyproject.toml | $(VENV)/bin/pip
-	@echo "setting up $(VENV) ($*), once ..."
+	@echo "setting up $(VENV) ($*), once ..." >&2
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@ $(if $(filter dev,$*),$(VENV)/platform.done,) $(if $(filter dev platform,$*),$(VENV)/base.done,)
