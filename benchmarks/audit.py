@@ -138,6 +138,7 @@ def probe(kind: str, repository: str) -> dict[str, Any]:
     from resources.git.commands import processes_started
     from resources.settings import load_settings
 
+    seen = _watch_git()
     made: list[Any] = []
     _remember(TreeCollector, made)
     _remember(SecretsLedger, made)
@@ -160,9 +161,22 @@ def probe(kind: str, repository: str) -> dict[str, Any]:
         "blobs_parsed": sum(one.blobs_read for one in made if isinstance(one, TreeCollector)),
         "blobs_searched": sum(one.blobs_read for one in made if isinstance(one, SecretsLedger)),
         "git_processes": processes_started(),
+        "git_processes_seen": len(seen),
         "peak_rss_mb": _megabytes(resource.RUSAGE_SELF),
         "peak_rss_mb_children": _megabytes(resource.RUSAGE_CHILDREN),
     }
+
+
+def _watch_git() -> list[str]:
+    """Every git that this process starts from now on, whoever starts it: the interpreter itself tells."""
+    seen: list[str] = []
+
+    def watch(event: str, details: Any) -> None:
+        if event == "subprocess.Popen" and Path(os.fsdecode(details[0])).name == "git":
+            seen.append(" ".join(map(str, details[1])))
+
+    sys.addaudithook(watch)
+    return seen
 
 
 def _megabytes(of: int) -> float:
