@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
+from elder_assets.audit.former_codes import current_code
 from elder_assets.audit.model import Finding
 
 
@@ -35,7 +36,8 @@ def match(before: Sequence[Finding], after: Sequence[Finding]) -> Changes:
     """Tell the findings of the later snapshot from those that the earlier one had; each list keeps its order."""
     left, right = list(before), list(after)
     pairs: list[Pair] = []
-    for key in (_same_place, _same_finding, _same_words, _same_member):
+    passes = (_same_place, _same_finding) if all(f.kin for f in (*left, *right)) else (_same_mark,)
+    for key in (*passes, _same_words, _same_member):
         found = list(_pairs(left, right, key))
         pairs += found
         gone, met = {id(pair.before) for pair in found}, {id(pair.after) for pair in found}
@@ -47,18 +49,25 @@ def match(before: Sequence[Finding], after: Sequence[Finding]) -> Changes:
 
 def _same_place(finding: Finding) -> tuple[str, ...]:
     """Nothing but lines moved."""
-    return (finding.rule, finding.kin, finding.path)
+    return (finding.kin, finding.path)
 
 
 def _same_finding(finding: Finding) -> tuple[str, ...]:
     """Its file moved."""
-    return (finding.rule, finding.kin)
+    return (finding.kin,)
+
+
+def _same_mark(finding: Finding) -> tuple[str, ...]:
+    """What is left where one side was stored without kin: the fingerprint, which an added twin shifts."""
+    return (finding.fingerprint,)
 
 
 def _same_words(finding: Finding) -> tuple[str, ...]:
     """The code around it was edited, and the rule says the same of the same symbol in the same file."""
     return (
-        (finding.rule, finding.path, finding.symbol, finding.message) if finding.symbol else ("", finding.fingerprint)
+        (current_code(finding.rule), finding.path, finding.symbol, finding.message)
+        if finding.symbol
+        else ("", finding.fingerprint)
     )
 
 
@@ -67,7 +76,8 @@ def _same_member(finding: Finding) -> tuple[str, ...]:
     owner, _, member = finding.symbol.rpartition(".")
     if not owner:
         return ("", finding.fingerprint)
-    return (finding.rule, finding.path.rpartition("/")[0], member, finding.message.replace(finding.symbol, ""))
+    folder = finding.path.rpartition("/")[0]
+    return (current_code(finding.rule), folder, member, finding.message.replace(finding.symbol, ""))
 
 
 def _pairs(

@@ -19,6 +19,7 @@ import msgspec
 from elder_assets.audit.errors import CatalogueError
 from elder_assets.audit.facts.extraction import AnyExtractor
 from elder_assets.audit.facts.repository_facts import FileFacts, RepositoryFacts
+from elder_assets.audit.former_codes import FORMER_CODES
 from elder_assets.audit.model import FileClass, Outcome, Severity, Tier
 from elder_assets.audit.patterns import regex
 
@@ -254,6 +255,7 @@ def load_catalogue(package: str, path: Iterable[str]) -> Catalogue:
                 rules.append(_load_rule(_import(f"{module.__name__}.{file.name}"), magic))
     rules.sort(key=lambda rule: rule.code)
     _refuse_collisions(magics, rules)
+    _refuse_lost_codes(rules)
     order = {name: index for index, name in enumerate(MAGIC_ORDER)}
     magics.sort(key=lambda magic: (order.get(magic.name, len(order)), magic.name))
     result = Catalogue(tuple(magics), tuple(rules))
@@ -302,6 +304,18 @@ def _refuse_collisions(magics: Sequence[Magic], rules: Sequence[Rule]) -> None:
         if twice:
             msg = f"{what} used twice: {', '.join(twice)}"
             raise CatalogueError(msg)
+
+
+def _refuse_lost_codes(rules: Sequence[Rule]) -> None:
+    """Every code a rule ever had leads to the rule, and to no other."""
+    codes = {rule.code for rule in rules}
+    for rule in rules:
+        if rule.birth_code != rule.code and FORMER_CODES.get(rule.birth_code) != rule.code:
+            msg = f"{rule.code} was born as {rule.birth_code}, which FORMER_CODES does not say"
+            raise CatalogueError(msg)
+    if reused := sorted(codes & FORMER_CODES.keys()):
+        msg = f"a retired rule code is used again: {', '.join(reused)}"
+        raise CatalogueError(msg)
 
 
 def parse_documentation(docstring: str) -> dict[str, str]:

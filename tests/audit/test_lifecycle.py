@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
+from elder_assets.audit.former_codes import FORMER_CODES
 from elder_assets.audit.lifecycle import match
 from elder_assets.audit.model import Finding, Severity, Tier
 
 
-def finding(path: str, line: int, kin: str = "k", ordinal: int = 0, **changed: object) -> Finding:
+def finding(path: str, line: int, name: str = "k", ordinal: int = 0, **changed: object) -> Finding:
     values = {
         "rule": "STR001", "severity": Severity.HIGH, "tier": Tier.GATE, "path": path, "line": line, "symbol": "",
-        "message": f"{kin} is wrong", "remedy": "", "fingerprint": f"{kin}-{ordinal}", "kin": kin, **changed,
+        "message": f"{name} is wrong", "remedy": "", "fingerprint": f"{name}-{ordinal}", "kin": name, **changed,
     }  # fmt: skip
     return Finding(**values)
 
@@ -64,8 +67,31 @@ def test_another_text_is_another_finding():
 
 
 def test_a_renamed_rule_keeps_its_findings():
-    """The fingerprint holds the code under which the rule was born."""
-    assert told([finding("a.py", 3)], [finding("a.py", 4, rule="STR099")]) == ([], ["a.py:3>a.py:4"], [])
+    """Kin and fingerprint hold the code under which the rule was born; an added twin shifts the ordinals."""
+    before = [finding("a.py", 3, ordinal=0), finding("b.py", 3, ordinal=1)]
+    after = [
+        finding("0.py", 1, rule="STR099", ordinal=0),
+        finding("a.py", 4, rule="STR099", ordinal=1),
+        finding("b.py", 4, rule="STR099", ordinal=2),
+    ]
+    assert told(before, after) == (["0.py:1"], ["a.py:3>a.py:4", "b.py:3>b.py:4"], [])
+
+
+@pytest.mark.parametrize("later", ["shop/a.py", "shop/b.py"], ids=["edited code", "renamed class"])
+def test_a_finding_under_a_retired_code_is_known_by_its_words(monkeypatch: pytest.MonkeyPatch, later: str):
+    owner = "Basket" if later == "shop/a.py" else "Cart"
+    before = [finding("shop/a.py", 3, "old", symbol="Basket.total", message="Basket.total is long")]
+    after = [finding(later, 5, "new", rule="STR099", symbol=f"{owner}.total", message=f"{owner}.total is long")]
+    assert told(before, after) == ([f"{later}:5"], [], ["shop/a.py:3"])
+    monkeypatch.setitem(FORMER_CODES, "STR001", "STR099")
+    assert told(before, after) == ([], [f"shop/a.py:3>{later}:5"], [])
+
+
+def test_findings_that_were_stored_without_kin_are_known_by_their_fingerprint():
+    """Frames and exports keep no kin: nothing may be held for the same only because both lack it."""
+    before = [finding("a.py", 3, "one", kin=""), finding("a.py", 9, "two", kin="")]
+    after = [finding("a.py", 3, "three"), finding("b.py", 9, "two")]
+    assert told(before, after) == (["a.py:3"], ["a.py:9>b.py:9"], ["a.py:3"])
 
 
 def test_thousands_of_equal_findings_are_told_in_time():

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from elder_assets.audit.errors import CatalogueError
+from elder_assets.audit.former_codes import FORMER_CODES
 from elder_assets.audit.model import Severity, Tier
 from elder_assets.audit.registry import Catalogue, catalogue, load_catalogue
 
@@ -89,3 +90,21 @@ def test_the_real_catalogue_has_eight_magics_and_every_rule_in_its_place():
     prefixes = {m.name: m.prefix for m in real.magics}
     assert all(r.code.startswith(prefixes[r.magic]) for r in real.rules)
     assert all(isinstance(r.severity, Severity) for r in real.rules)
+
+
+BORN = 'code="{code}", birth_code="{born}"'
+
+
+def test_a_renamed_rule_loads_when_the_table_leads_from_its_birth_code(load: Load, monkeypatch: pytest.MonkeyPatch):
+    renamed = rule("GIT009").replace('code="GIT009"', BORN.format(code="GIT009", born="GIT001"))
+    files = {"git/__init__.py": magic(), "git/lost.py": renamed}
+    with pytest.raises(CatalogueError, match="GIT009 was born as GIT001, which FORMER_CODES does not say"):
+        load(files)
+    monkeypatch.setitem(FORMER_CODES, "GIT001", "GIT009")
+    assert [(r.code, r.birth_code) for r in load(files).rules] == [("GIT009", "GIT001")]
+
+
+def test_a_retired_code_is_never_used_again(load: Load, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(FORMER_CODES, "GIT001", "GIT009")
+    with pytest.raises(CatalogueError, match="a retired rule code is used again: GIT001"):
+        load({"git/__init__.py": magic(), "git/lost.py": rule("GIT001")})
