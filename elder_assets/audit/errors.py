@@ -11,7 +11,8 @@
     ├── ProviderError           a git host answered something unusable
     ├── StoreError              the results store or the facts cache cannot be read or written
     ├── FrameRefused            a frame breaks its schema; names the columns and rows
-    ├── DeliveryFailed          a notice could not be delivered
+    ├── DeliveryFailed          a notice could not be delivered, and would not be by trying again
+    │   └── DeliveryDelayed         the receiver is busy, slow or away; says when to try again if it told
     └── WebhookRejected         a webhook is not what it claims to be
 
 `Transient` is a mix-in: the same call may succeed later, so a caller may retry.
@@ -77,8 +78,16 @@ class FrameRefused(ElderError):
     """A frame breaks its schema; the message names each column with the first rows that are wrong."""
 
 
-class DeliveryFailed(ElderError, Transient):
-    """A notice could not be delivered."""
+class DeliveryFailed(ElderError):
+    """A notice could not be delivered; trying again as it is would not help."""
+
+
+class DeliveryDelayed(DeliveryFailed, Transient):
+    """The receiver is busy, slow or away: the same notice may be delivered later."""
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(message)
 
 
 class WebhookRejected(ElderError):
