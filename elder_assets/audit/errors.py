@@ -8,12 +8,13 @@
     │   ├── SourceRefused           it is there, but reading it would be unsafe
     │   ├── UnknownRevision         the ref or commit does not exist in it
     │   └── CheckoutFailed          git failed while cloning, fetching or reading
-    ├── ProviderError           a git host answered something unusable
+    ├── ProviderError           a git host refused a call or answered something unusable; `reason` is one word
+    │   └── ProviderUnavailable     it may answer later; `retry_after` says when, where the host said so
     ├── StoreError              the results store or the facts cache cannot be read or written
     ├── FrameRefused            a frame breaks its schema; names the columns and rows
     ├── DeliveryFailed          a notice could not be delivered, and would not be by trying again
     │   └── DeliveryDelayed         the receiver is busy, slow or away; says when to try again if it told
-    └── WebhookRejected         a webhook is not what it claims to be
+    └── WebhookRejected         a webhook is not what it claims to be; carries the HTTP status to answer
 
 `Transient` is a mix-in: the same call may succeed later, so a caller may retry.
 A rule that fails inside the engine becomes an ERROR outcome (`RuleFailed` is its record), never a crash.
@@ -67,7 +68,19 @@ class CheckoutFailed(SourceError, Transient):
 
 
 class ProviderError(ElderError):
-    """A git host answered something unusable."""
+    """A git host refused a call or answered something unusable; `reason` is one word for code that decides."""
+
+    def __init__(self, message: str, reason: str = "unusable") -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class ProviderUnavailable(ProviderError, Transient):
+    """A git host did not serve the call now; `retry_after` is in seconds, None where the host named no time."""
+
+    def __init__(self, message: str, reason: str = "unavailable", retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message, reason)
 
 
 class StoreError(ElderError):
@@ -91,7 +104,12 @@ class DeliveryDelayed(DeliveryFailed, Transient):
 
 
 class WebhookRejected(ElderError):
-    """A webhook is not what it claims to be."""
+    """A webhook is not what it claims to be; `status` is the HTTP status to answer, `reason` plain text."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        self.status = status
+        self.reason = reason
+        super().__init__(reason)
 
 
 class RuleFailed(ElderError):
