@@ -134,7 +134,7 @@ def probe(kind: str, repository: str) -> dict[str, Any]:
     from elder_assets.audit.facts.repository_facts import TreeCollector
     from elder_assets.audit.history import known_points, walk_weeks, weeks_of
     from elder_assets.audit.judgement import score_point
-    from resources.audits import audit_opened, open_source, ruler_for
+    from resources.audits import audit_shown, open_source, ruler_for
     from resources.git.commands import processes_started
     from resources.settings import load_settings
 
@@ -147,7 +147,7 @@ def probe(kind: str, repository: str) -> dict[str, Any]:
         ruler = ruler_for(opened.facts)
         weeks = [] if kind == "audit" else weeks_of(opened.source.first_parents(), WEEKS)
         if kind == "audit":
-            audit_opened(opened, ruler)
+            audit_shown(opened)
         elif kind == "history":
             list(walk_weeks(opened.source, opened.facts, ruler, weeks))
         else:

@@ -21,8 +21,8 @@ from elder_assets.cli_gate import gate
 from elder_assets.cli_history import compare, history, rescore
 
 if TYPE_CHECKING:
-    from elder_assets.audit.model import Verdict
     from elder_assets.audit.report import Style
+    from elder_assets.audit.suppression import Applied
     from resources.settings import Settings
 
 EXIT_FAILED = 1
@@ -102,10 +102,11 @@ def audit(  # noqa: PLR0917 - one parameter an option
     """Audit a repository and print the report."""
     from elder_assets.audit.report import verdict_failure
 
-    verdict = _audit(
+    applied = _audit(
         target, ref, staged=staged, baseline=baseline, since=since, magics=magics, ruler_file=ruler_file, quiet=quiet
     )
-    rendered = _render(verdict, form, show_all=show_all, is_file=output is not None)
+    verdict = applied.verdict
+    rendered = _render(applied, form, show_all=show_all, is_file=output is not None)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_bytes(rendered)
@@ -128,8 +129,8 @@ def _audit(
     magics: tuple[str, ...],
     ruler_file: Path | None,
     quiet: bool,
-) -> Verdict:
-    from resources.audits import audit_opened, changed_paths, open_source, ruler_for
+) -> Applied:
+    from resources.audits import audit_shown, changed_paths, open_source
     from resources.settings import load_settings
 
     if staged and ref != "HEAD":
@@ -139,10 +140,9 @@ def _audit(
             changed = changed_paths(opened, since)
             click.echo(f"{len(changed)} files changed since {since}", err=True)
         progress = file_progress(quiet=quiet)
-        ruler = ruler_for(opened.facts, ruler_file)
-        verdict = audit_opened(opened, ruler, baseline, magics=magics, progress=progress)
+        applied = audit_shown(opened, baseline, ruler_file=ruler_file, magics=magics, progress=progress)
         progress("", 0, 0)
-        return verdict
+        return applied
 
 
 def file_progress(*, quiet: bool) -> Callable[[str, int, int], None]:
@@ -162,12 +162,13 @@ def file_progress(*, quiet: bool) -> Callable[[str, int, int], None]:
     return show
 
 
-def _render(verdict: Verdict, form: str, *, show_all: bool, is_file: bool) -> bytes:
+def _render(applied: Applied, form: str, *, show_all: bool, is_file: bool) -> bytes:
     from elder_assets.audit.report import json_bytes, to_json, to_sarif, to_text
 
+    verdict = applied.verdict
     if form == "json":
         now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return json_bytes(to_json(verdict, last_run=now))
+        return json_bytes(to_json(applied, last_run=now))
     if form == "sarif":
         return json_bytes(to_sarif(verdict, version=elder_version()))
     if form in {"junit", "csv"}:
@@ -175,7 +176,7 @@ def _render(verdict: Verdict, form: str, *, show_all: bool, is_file: bool) -> by
 
         return (to_junit(verdict) if form == "junit" else to_csv(verdict)).encode("utf-8", errors="replace")
     style = _style(is_terminal=sys.stdout.isatty() and not is_file)
-    return to_text(verdict, style, show_all=show_all).encode("utf-8", errors="replace")
+    return to_text(applied, style, show_all=show_all).encode("utf-8", errors="replace")
 
 
 def elder_version() -> str:

@@ -8,6 +8,7 @@ of what a second audit costs.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -17,8 +18,17 @@ from elder_assets.audit.errors import ConfigurationError
 from elder_assets.audit.facts.extraction import FactStore
 from elder_assets.audit.gate import GateResult, gate
 from elder_assets.audit.judgement import JUDGED, Judged, code_digest, judged_key, limits_of, verdict_of
-from elder_assets.audit.model import Verdict
+from elder_assets.audit.policy import (
+    NO_POLICY,
+    POLICY_FILE,
+    Policy,
+    judging_policy,
+    read_policy,
+    ruler_under,
+    suppressions_of,
+)
 from elder_assets.audit.ruler import Ruler, default_ruler, load_ruler
+from elder_assets.audit.suppression import Applied, Problem, Suppression, apply, read_comment
 from resources.facts_cache import SqliteFactStore, open_facts
 from resources.git.reader import GitSource
 from resources.git.repository import open_repository
@@ -72,28 +82,100 @@ def changed_paths(opened: Opened, since: str) -> list[str]:
     return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
 
 
-def gate_change(
+def gate_change(  # noqa: PLR0917 - two sides, what judges, and when
     target: str,
     settings: Settings,
     base: str,
     head: str = "HEAD",
+    evaluated_on: dt.date | None = None,
+    central: Policy | None = None,
+    approved: Sequence[Suppression] = (),
     *,
+    key: str = "",
     ruler_file: Path | None = None,
     progress: Progress | None = None,
 ) -> GateResult:
     """Judge what a change brings: the head against the merge base of base and head, both under one ruler.
 
+    The policy is that of the merge base. The head's own must be readable, or it could not be the next base.
+
+    Args:
+        target: path or address.
+        settings: where state is kept.
+        base: where the change would land.
+        head: the change.
+        evaluated_on: the day on which suppressions hold; default: today, UTC.
+        central: policy of the owning team.
+        approved: suppressions that were asked for and granted.
+        key: of the repository, when it is known.
+        ruler_file: judge by this ruler instead of the policy's.
+        progress: called while facts are collected.
+
     Raises:
         UnknownRevision: a ref does not exist, or base and head have no commit in common.
         SourceError: the repository cannot be read.
+        ConfigurationError: the head breaks its `elder.yaml`.
     """
-    with open_source(target, settings, head) as opened:
-        ruler = ruler_for(opened.facts, ruler_file)
+    with open_source(target, settings, head, key=key) as opened:
+        own = ruler_for(opened.facts)
         start = opened.source.merge_base(base)
-        after = audit_opened(opened, ruler, start, progress=progress)
-    with open_source(target, settings, start) as opened:
-        before = audit_opened(opened, ruler, progress=progress)
-    return gate(before, after)
+        old, new = (opened.source.file_at(POLICY_FILE, commit) for commit in (start, None))
+        policy, ignored = _usable_policy(old, own)
+        if new is not None and new != old:
+            read_policy(new, own)
+        judging = judging_policy(policy, central)
+        ruler = ruler_under(own, judging) if ruler_file is None else ruler_for(opened.facts, ruler_file)
+        after = judge_opened(opened, ruler, start, progress=progress)
+    with open_source(target, settings, start, key=key) as opened:
+        before = judge_opened(opened, ruler, progress=progress)
+    result = gate(before, after, ruler, evaluated_on or today(), policy, central, approved)
+    return msgspec.structs.replace(result, problems=(*ignored, *result.problems))
+
+
+def today() -> dt.date:
+    """The day, UTC."""
+    return dt.datetime.now(dt.UTC).date()
+
+
+def _usable_policy(content: bytes | None, own: Ruler) -> tuple[Policy, tuple[Problem, ...]]:
+    """The policy of a file; the built-in one, and why, when it cannot be used."""
+    if content is None:
+        return NO_POLICY, ()
+    try:
+        return read_policy(content, own), ()
+    except ConfigurationError as error:
+        return NO_POLICY, (Problem(kind="malformed", place=POLICY_FILE, reason=f"it is not used: {error}"),)
+
+
+def audit_shown(
+    opened: Opened,
+    baseline: str | None = None,
+    evaluated_on: dt.date | None = None,
+    central: Policy | None = None,
+    approved: Sequence[Suppression] = (),
+    *,
+    ruler_file: Path | None = None,
+    magics: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Applied:
+    """The verdict on an open repository under its policy, as it is shown on a day; arguments as `gate_change`.
+
+    Raises:
+        SourceError: the repository cannot be read.
+        ConfigurationError: a named magic does not exist.
+    """
+    own = ruler_for(opened.facts)
+    policy, ignored = _usable_policy(opened.source.file_at(POLICY_FILE), own)
+    judging = judging_policy(policy, central)
+    ruler = ruler_under(own, judging) if ruler_file is None else ruler_for(opened.facts, ruler_file)
+    judged = judge_opened(opened, ruler, baseline, magics=magics, progress=progress)
+    return show(judged, ruler, [*suppressions_of(judging, ruler), *approved, *ignored], evaluated_on or today())
+
+
+def show(judged: Judged, ruler: Ruler, granted: Sequence[Suppression | Problem], evaluated_on: dt.date) -> Applied:
+    """What the rules said, under a ruler, the comments of the snapshot and other suppressions, on a day."""
+    wanted = [*granted, *(read_comment(comment, ruler.rules) for comment in judged.directed)]
+    return apply(verdict_of(judged, ruler), wanted, ruler, evaluated_on, has_code=judged.has_code)
 
 
 def ruler_for(facts: FactStore, file: Path | None = None) -> Ruler:
@@ -110,18 +192,6 @@ def ruler_for(facts: FactStore, file: Path | None = None) -> Ruler:
         own = default_ruler()
         facts.keep(RULER, {key: own.document()}, only=True)
     return own if file is None else load_ruler(file.read_bytes(), str(file), own)
-
-
-def audit_opened(
-    opened: Opened,
-    ruler: Ruler,
-    baseline: str | None = None,
-    *,
-    magics: Sequence[str] = (),
-    progress: Progress | None = None,
-) -> Verdict:
-    """The verdict on an open repository; see `judge_opened`."""
-    return verdict_of(judge_opened(opened, ruler, baseline, magics=magics, progress=progress), ruler)
 
 
 def judge_opened(

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import msgspec
 
 from elder_assets.audit.errors import ConfigurationError, ElderError, UnknownRevision
+from elder_assets.audit.facts.directives import directives
 from elder_assets.audit.facts.extraction import FactStore
 from elder_assets.audit.facts.history_secrets import HistorySecrets, collect_history_secrets
 from elder_assets.audit.facts.repository_facts import (
@@ -26,6 +27,7 @@ from elder_assets.audit.identity import fingerprint, fingerprints
 from elder_assets.audit.judgement import (
     JUDGED,
     Answer,
+    Directed,
     Judged,
     Judgement,
     judged_key,
@@ -97,6 +99,7 @@ def audit_judged(
     """What the rules say; kept when it is all they have to say. See `audit`."""
     facts = collect(source, store, baseline, rules=rules, progress=progress)
     judged = judge(facts, limits_of(ruler), rules=rules, magics=magics)
+    judged = msgspec.structs.replace(judged, directed=directed(facts))
     if (
         rules is None
         and not magics
@@ -211,6 +214,15 @@ def describe(facts: RepositoryFacts) -> Judged:
         has_code=any(file.file_class in {FileClass.PRODUCTION, FileClass.TEST} for file in facts.files),
         magics=(),
         judgements=(),
+    )
+
+
+def directed(facts: RepositoryFacts) -> tuple[Directed, ...]:
+    """What people told Elder in comments, in order of path and line."""
+    return tuple(
+        Directed(file.path, item.line, item.first, item.last, item.text)
+        for file, content in facts.each(directives)
+        for item in content.found
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from elder_assets.audit.gate import GateResult
 from elder_assets.audit.model import Finding, Severity
-from elder_assets.audit.report import finding_json, plain
+from elder_assets.audit.report import finding_json, plain, problem_json, suppressed_json
 from elder_assets.audit.scoring import rounded
+from elder_assets.audit.suppression import Problem, Suppressed
 
 SCHEMA_VERSION = 1
 SHOWN_MAX = 20
@@ -30,6 +31,12 @@ def to_gate_json(result: GateResult) -> dict[str, Any]:
         "new": [finding_json(finding) for finding in result.changes.new],
         "fixed": [finding_json(finding) for finding in result.changes.fixed],
         "existing": len(result.changes.existing),
+        "suppressed": [suppressed_json(item) for item in result.suppressed],
+        "problems": [problem_json(problem) for problem in result.problems],
+        "terms": {
+            "fails_from": str(result.terms.fails_from),
+            "new_suppressions": result.terms.new_suppressions,
+        },
     }
 
 
@@ -44,7 +51,18 @@ def to_gate_text(result: GateResult) -> str:
             lines.append(f"  do: {plain(finding.remedy)}")
         if len(findings) > SHOWN_MAX:
             lines.append(f"{title}: {len(findings) - SHOWN_MAX} more; --format json names them")
+    lines += [f"suppressed: {plain(_held(item))}" for item in result.suppressed[:SHOWN_MAX]]
+    lines += [f"suppression {plain(_problem(problem))}" for problem in result.problems[:SHOWN_MAX]]
     return "\n".join([*lines, "" if result.changes.new else "no new findings", _counts(result), ""])
+
+
+def _held(item: Suppressed) -> str:
+    finding = item.finding
+    return f"{finding.rule}  {_place(finding)}  until {item.by.until}, because: {item.by.reason} ({item.by.place})"
+
+
+def _problem(problem: Problem) -> str:
+    return f"{problem.kind}: {problem.place}: {problem.reason}"
 
 
 def to_gate_markdown(result: GateResult) -> str:
@@ -59,6 +77,12 @@ def to_gate_markdown(result: GateResult) -> str:
         lines += [f"<details><summary>{_number(result.advice, 'suggestion')}</summary>", ""]
         lines += ["| Finding | Where | What to do |", "|---|---|---|", *map(_row, result.advice[:SHOWN_MAX]), ""]
         lines += ["</details>", ""]
+    if result.suppressed:
+        lines += [f"Suppressed by this change or before it: {_number(result.suppressed, 'new finding')}.", ""]
+        lines += [*(f"- {_escaped(_held(item))}" for item in result.suppressed[:SHOWN_MAX]), ""]
+    if result.problems:
+        lines += [f"{_number(result.problems, 'suppression')} not in force.", ""]
+        lines += [*(f"- {_escaped(_problem(problem))}" for problem in result.problems[:SHOWN_MAX]), ""]
     return "\n".join([*lines, f"{_counts(result)} {_range(result)}.", ""])
 
 
@@ -89,6 +113,6 @@ def _counts(result: GateResult) -> str:
     return f"{len(new)} new, {len(result.changes.fixed)} fixed, {len(result.changes.existing)} as before."
 
 
-def _number(findings: Iterable[Finding], noun: str) -> str:
+def _number(findings: Iterable[object], noun: str) -> str:
     count = len(list(findings))
     return f"1 {noun}" if count == 1 else f"{count} {noun}s"

@@ -82,6 +82,16 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
     findings: int
 
 
+class Directed(msgspec.Struct, frozen=True, array_like=True):
+    """An `elder:` comment of a snapshot; see `facts/directives.py`."""
+
+    path: str
+    line: int
+    first: int
+    last: int
+    text: str
+
+
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that rules said about one snapshot."""
 
@@ -92,6 +102,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     magics: tuple[str, ...]
     """Names of the magics that were asked, in the order of reports."""
     judgements: tuple[Judgement, ...]
+    directed: tuple[Directed, ...] = ()
+    """What people told Elder in comments, in order of path and line."""
 
     def of(self, magic: str) -> tuple[Judgement, ...]:
         """The judgements of one magic."""

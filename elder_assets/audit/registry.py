@@ -17,6 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from elder_assets.audit.errors import CatalogueError
+from elder_assets.audit.facts.directives import directives
 from elder_assets.audit.facts.extraction import AnyExtractor
 from elder_assets.audit.facts.repository_facts import FileFacts, RepositoryFacts
 from elder_assets.audit.former_codes import FORMER_CODES
@@ -200,8 +201,8 @@ class Catalogue(msgspec.Struct, frozen=True):
         return next_or_raise((rule for rule in self.rules if rule.code == code), code)
 
     def extractors(self) -> tuple[AnyExtractor, ...]:
-        """Every extractor and probe that a rule reads in the tree, in order of name."""
-        return _unique(extractor for rule in self.rules for extractor in rule.reads)
+        """Every extractor and probe that a rule or Elder itself reads in the tree, in order of name."""
+        return _unique([directives, *(extractor for rule in self.rules for extractor in rule.reads)])
 
 
 def next_or_raise(rules: Iterator[Rule], code: str) -> Rule:

@@ -11,12 +11,14 @@ import msgspec
 from elder_assets.audit.dates import iso
 from elder_assets.audit.model import Finding, MagicResult, Severity, Status, Tier, Verdict
 from elder_assets.audit.scoring import gate_findings, rounded
+from elder_assets.audit.suppression import Applied, Problem, Suppressed
 
 if TYPE_CHECKING:
     from elder_assets.audit.registry import Catalogue, Rule
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FINDINGS_SHOWN = 20
+PROBLEMS_SHOWN = 5
 
 
 def shown_findings(verdict: Verdict) -> list[Finding]:
@@ -27,8 +29,12 @@ def shown_findings(verdict: Verdict) -> list[Finding]:
 # --- JSON (decision D22) ---------------------------------------------------------------------------------
 
 
-def to_json(verdict: Verdict, *, last_run: str) -> dict[str, Any]:
-    """The document of `--format json`. Equal audits give equal documents but for durations and `last_run`."""
+def to_json(applied: Applied, *, last_run: str) -> dict[str, Any]:
+    """The document of `--format json`.
+
+    Equal audits give equal documents on the same day, but for durations and `last_run`.
+    """
+    verdict = applied.verdict
     snapshot = verdict.snapshot
     findings = shown_findings(verdict)
     return {
@@ -51,7 +57,28 @@ def to_json(verdict: Verdict, *, last_run: str) -> dict[str, Any]:
         "reason": verdict.reason,
         "magics": {magic.magic: _magic(magic, findings, last_run) for magic in verdict.magics},
         "findings": [finding_json(finding) for finding in findings],
+        "evaluated_on": applied.evaluated_on.isoformat(),
+        "suppressed": [suppressed_json(item) for item in applied.suppressed if item.finding.tier is not Tier.SHADOW],
+        "suppression_problems": [problem_json(problem) for problem in applied.problems],
     }
+
+
+def suppressed_json(item: Suppressed) -> dict[str, Any]:
+    """A finding that is left alone, and why and until when."""
+    return {
+        **finding_json(item.finding),
+        "suppression": {
+            "reason": item.by.reason,
+            "until": item.by.until.isoformat(),
+            "origin": item.by.origin,
+            "place": item.by.place,
+        },
+    }
+
+
+def problem_json(problem: Problem) -> dict[str, Any]:
+    """A suppression that does not do what its author meant."""
+    return {"kind": problem.kind, "place": problem.place, "reason": problem.reason}
 
 
 def _magic(magic: MagicResult, findings: Sequence[Finding], last_run: str) -> dict[str, Any]:
@@ -199,11 +226,30 @@ _STATUS_COLOURS = {
 _SEVERITY_COLOURS = {Severity.CRITICAL: (31, 1), Severity.HIGH: (31,), Severity.MEDIUM: (33,)}
 
 
-def to_text(verdict: Verdict, style: Style, *, show_all: bool = False) -> str:
+def to_text(applied: Applied, style: Style, *, show_all: bool = False) -> str:
     """The report for a person: the score, the eight magics, the findings that matter most."""
+    verdict = applied.verdict
     lines = [*_header(verdict, style), "", *_magic_lines(verdict, style), ""]
     lines += _finding_lines(verdict, style, show_all=show_all)
+    lines += _suppression_lines(applied, show_all=show_all)
     return "\n".join(inert(line, style) for line in lines) + "\n"
+
+
+def _suppression_lines(applied: Applied, *, show_all: bool) -> list[str]:
+    """How many findings are left alone, which ones when all is asked for, and what is wrong with suppressions."""
+    if not applied.suppressed and not applied.problems:
+        return []
+    count = len(applied.suppressed)
+    lines = ["", "1 finding is suppressed" if count == 1 else f"{count} findings are suppressed"] if count else [""]
+    shown = applied.suppressed if show_all else ()
+    for item in shown:
+        place = f"{item.finding.path}:{item.finding.line}"
+        lines.append(f"  {item.finding.rule}  {plain(place)}  until {item.by.until}: {plain(item.by.reason)}")
+    for problem in applied.problems if show_all else applied.problems[:PROBLEMS_SHOWN]:
+        lines.append(f"suppression {problem.kind}: {plain(problem.place)}: {plain(problem.reason)}")
+    if not show_all and len(applied.problems) > PROBLEMS_SHOWN:
+        lines.append(f"{len(applied.problems) - PROBLEMS_SHOWN} more suppressions are not in force: --all shows them")
+    return lines
 
 
 def inert(line: str, style: Style) -> str:

@@ -31,6 +31,7 @@ from resources.git.objects import ObjectReader
 from resources.git.trees import TreeReader
 
 MAILMAP_BYTES_MAX = 1_000_000
+FILE_BYTES_MAX = 1_000_000
 
 
 class GitSource:
@@ -220,6 +221,11 @@ class GitSource:
 
     def _mailmap(self) -> bytes:
         return self._objects.content(f"{self._commit}:.mailmap", MAILMAP_BYTES_MAX) or b""
+
+    def file_at(self, path: str, commit: str | None = None, bytes_max: int = FILE_BYTES_MAX) -> bytes | None:
+        """Content of a file of the audited tree (or of another commit's); None when it is not there or is larger."""
+        treeish = commit or self._staged_tree or self._commit
+        return self._objects.content(f"{treeish}:{path}", bytes_max) if treeish else None
 
     def merge_base(self, ref: str) -> str:
         """The commit where the audited one left another ref.

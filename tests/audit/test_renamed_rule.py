@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import msgspec
 import pytest
 
-from elder_assets.audit.engine import audit
+from elder_assets.audit.engine import audit, audit_judged
 from elder_assets.audit.facts.extraction import MemoryFactStore
 from elder_assets.audit.former_codes import FORMER_CODES
 from elder_assets.audit.gate import gate
+from elder_assets.audit.judgement import Judged
 from elder_assets.audit.lifecycle import match
 from elder_assets.audit.model import Severity, Status, Tier, Verdict
+from elder_assets.audit.policy import read_policy, ruler_under
 from elder_assets.audit.registry import Catalogue, catalogue
 from elder_assets.audit.rows import finding_of, finding_row
 from elder_assets.audit.ruler import default_ruler
 from elder_assets.audit.testing import MemorySource, only
 
 OLD, NEW = "TDD002", "TDD099"
+TODAY = dt.date(2026, 3, 10)
 TEST = "def test_total():\n    assert True\n"
 
 
@@ -63,10 +68,25 @@ def test_stored_findings_of_the_old_code_meet_those_of_the_new_one(renamed: Cata
     assert (len(changes.existing), changes.new, changes.fixed) == (1, (), ())
 
 
+def judged(rules: Catalogue, files: dict[str, str]) -> Judged:
+    return audit_judged(MemorySource(files), MemoryFactStore(), default_ruler(rules), rules=rules)
+
+
 def test_the_gate_fails_nobody_because_a_rule_was_renamed(renamed: Catalogue):
-    after = verdict(renamed, {"tests/test_shop.py": TEST})
-    recorded = verdict(only(catalogue().rule(OLD)), {"tests/test_shop.py": TEST})
-    before = msgspec.structs.replace(after, findings=recorded.findings)
-    result = gate(before, after)
+    sides = judged(renamed, {"tests/test_shop.py": TEST}), judged(renamed, {"tests/test_store.py": TEST})
+    result = gate(*sides, default_ruler(renamed), TODAY)
     assert result.status is Status.PASSED
     assert (len(result.changes.existing), result.changes.new) == (1, ())
+
+
+def test_a_suppression_of_the_old_code_holds_under_the_new_one(renamed: Catalogue):
+    comment = f'# elder: ignore {OLD} reason="shown to beginners" until={TODAY}\n'
+    held = judged(renamed, {"tests/test_shop.py": TEST.replace("    assert", "    " + comment + "    assert")})
+    result = gate(judged(renamed, {"README.md": "# Shop\n"}), held, default_ruler(renamed), TODAY)
+    assert [item.finding.rule for item in result.suppressed] == [NEW]
+
+
+def test_a_policy_may_name_the_old_code(renamed: Catalogue):
+    own = default_ruler(renamed)
+    policy = read_policy(f"version: 1\nrules: {{{OLD}: {{severity: low}}}}\n".encode(), own)
+    assert ruler_under(own, policy).rules[NEW].severity is Severity.LOW

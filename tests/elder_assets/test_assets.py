@@ -14,8 +14,10 @@ from elder_assets.assets import findings, scores, session
 from elder_assets.audit import engine
 from elder_assets.audit.registry import catalogue
 from elder_assets.audit.report import to_json
+from elder_assets.audit.suppression import Applied
 from elder_assets.cli import elder
 from elder_assets.definitions import defs
+from resources.audits import today
 from resources.settings import load_settings
 from resources.store import open_store
 
@@ -47,7 +49,8 @@ def without_times(document: dict) -> dict:
 def test_an_audit_run_gives_the_verdict_of_the_command(instance, repository: Path):
     assert run(instance).success
     with open_store(load_settings().store_url) as store:
-        recorded = to_json(store.verdict(store.newest_snapshot_id()), last_run="")
+        verdict = store.verdict(store.newest_snapshot_id())
+    recorded = to_json(Applied(verdict=verdict, evaluated_on=today()), last_run="")
     printed = CliRunner().invoke(elder, ["audit", str(repository), "--format", "json"], standalone_mode=False)
     assert [finding["rule"] for finding in recorded["findings"]].count("INT001") == 1
     assert without_times(recorded) == without_times(json.loads(printed.stdout))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import msgspec
@@ -9,12 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 from test_same_result import Shop, basket
 
-from elder_assets.audit.gate import gate
 from elder_assets.audit.gate_report import to_gate_markdown
 from elder_assets.audit.model import Severity, Tier
 from elder_assets.audit.ruler import default_ruler
 from elder_assets.cli import elder
-from resources.audits import gate_change
+from resources.audits import gate_change, today
 from resources.settings import load_settings
 
 TORN = "def total(prices:\n    return sum(prices)\n"
@@ -92,12 +92,6 @@ def test_a_rule_that_becomes_stricter_fails_no_untouched_code(tmp_path: Path, sh
     assert result.return_value == 0, result.output
 
 
-def test_two_rulers_cannot_be_gated(shop: Shop):
-    result = gate_change(str(shop.folder), load_settings(), "main")
-    with pytest.raises(ValueError, match="one ruler"):
-        gate(result.before, msgspec.structs.replace(result.after, ruler="0" * 64))
-
-
 def test_branches_without_a_common_commit_are_refused(shop: Shop):
     shop.git("checkout", "-q", "--orphan", "alone")
     shop.commit("feat: alone", {})
@@ -114,3 +108,92 @@ def test_markdown_holds_what_a_reviewer_needs_and_no_markup_of_the_repository(sh
     assert "|@all" not in text
     (row,) = [line for line in text.splitlines() if line.startswith("| **STR001**")]
     assert row.replace("\\|", "").count("|") == 4
+
+
+# --- the policy and suppressions -------------------------------------------------------------------------
+
+ENTERPRISE = "version: 1\nprofile: enterprise\n"
+LONG_AGO = 'elder: ignore STR001 reason="a template of ours" until=2020-01-01'
+IN_FORCE = f'elder: ignore STR001 reason="a template of ours" until={today() + dt.timedelta(days=30)}'
+DEAD_LINK = "# Shop\n\nRun it, see [how](docs/none.md).\n"
+
+
+def on_main(shop: Shop, files: dict[str, str]) -> None:
+    shop.git("checkout", "-q", "main")
+    shop.commit("chore: set up", files)
+    shop.git("checkout", "-q", "-B", "change")
+
+
+def test_the_policy_of_the_base_says_what_fails(shop: Shop):
+    shop.commit("docs: link", {"README.md": DEAD_LINK})
+    assert run(shop).return_value == 0
+    shop.git("checkout", "-q", "main")
+    on_main(shop, {"elder.yaml": ENTERPRISE})
+    shop.commit("docs: link", {"README.md": DEAD_LINK})
+    assert run(shop).return_value == 1
+    assert document(shop)["terms"] == {"fails_from": "low", "new_suppressions": "refused"}
+
+
+def test_a_change_cannot_lower_its_own_gate(shop: Shop):
+    lowered = (
+        "version: 1\nrules: {STR001: {severity: info}}\n"
+        f"suppressions: [{{rule: STR001, path: '**', reason: 'all of it, please', until: {today()}}}]\n"
+    )
+    shop.commit("feat: pay", {"shop/pay.py": TORN.replace("total", "pay"), "elder.yaml": lowered})
+    assert run(shop).return_value == 1
+
+
+def test_a_change_that_breaks_its_policy_is_bad_input(shop: Shop):
+    shop.commit("chore: policy", {"elder.yaml": "version: 1\nprofil: startup\n"})
+    result = CliRunner().invoke(elder, ["gate", str(shop.folder), "--base", "main"])
+    assert "did you mean 'profile'?" in str(result.exception)
+
+
+def test_a_broken_policy_of_the_base_is_named_and_the_built_in_one_judges(shop: Shop):
+    on_main(shop, {"elder.yaml": "version: 1\nprofil: startup\n"})
+    shop.commit("feat: pay", {"shop/pay.py": TORN.replace("total", "pay")})
+    result = run(shop)
+    assert result.return_value == 1
+    assert "suppression malformed: elder.yaml: it is not used" in result.stdout
+
+
+def test_a_new_finding_may_be_suppressed_with_reason_and_end_and_is_named(shop: Shop):
+    shop.commit("feat: pay", {"shop/pay.py": f"# {IN_FORCE}\n" + TORN.replace("total", "pay")})
+    result = run(shop)
+    assert result.return_value == 0, result.output
+    assert "suppressed: STR001  shop/pay.py" in result.stdout
+    assert "a template of ours" in result.stdout
+
+
+@pytest.mark.parametrize("comment", [LONG_AGO, "elder: ignore STR001", "elder: ignore"])
+def test_an_expired_or_malformed_suppression_lets_the_finding_fail(shop: Shop, comment: str):
+    shop.commit("feat: pay", {"shop/pay.py": f"# {comment}\n" + TORN.replace("total", "pay")})
+    result = run(shop)
+    assert result.return_value == 1
+    assert "suppression " in result.stdout
+    assert "shop/pay.py:1" in result.stdout
+
+
+def test_an_enterprise_refuses_suppressions_that_a_change_brings_and_keeps_those_that_move(shop: Shop):
+    held = f"# {IN_FORCE}\n" + TORN.replace("total", "old")
+    on_main(shop, {"elder.yaml": ENTERPRISE, "shop/old.py": held})
+    shop.git("mv", "shop/old.py", "shop/moved.py")
+    shop.commit("refactor: move", {})
+    assert run(shop).return_value == 0
+    shop.commit("feat: pay", {"shop/pay.py": held.replace("old", "pay")})
+    result = run(shop)
+    assert result.return_value == 1
+    assert "the policy lets no change bring its own suppression" in result.stdout
+
+
+def test_an_audit_shows_what_is_suppressed_and_what_has_ended(shop: Shop):
+    shop.commit("fix: hold", {"shop/torn.py": f"# {IN_FORCE}\n{TORN}", "shop/more.py": f"# {LONG_AGO}\n{TORN}"})
+    result = CliRunner().invoke(elder, ["audit", str(shop.folder), "--format", "json"], standalone_mode=False)
+    report = msgspec.json.decode(result.stdout)
+    assert [item["path"] for item in report["suppressed"]] == ["shop/torn.py"]
+    assert report["suppressed"][0]["suppression"]["origin"] == "comment"
+    assert [f["path"] for f in report["findings"] if f["rule"] == "STR001"] == ["shop/more.py"]
+    problems = {(item["kind"], item["place"]) for item in report["suppression_problems"]}
+    assert problems == {("expired", "shop/more.py:1"), ("beyond 5 %", "STR001")}
+    again = CliRunner().invoke(elder, ["audit", str(shop.folder), "--format", "json"], standalone_mode=False)
+    assert msgspec.json.decode(again.stdout)["suppressed"] == report["suppressed"]  # from what was judged before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import json
 import shutil
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from elder_assets.audit.facts.extraction import MemoryFactStore
 from elder_assets.audit.model import Finding, Status, Verdict
 from elder_assets.audit.registry import catalogue
 from elder_assets.audit.ruler import default_ruler
+from elder_assets.audit.suppression import Applied
 from elder_assets.audit.testing import MemorySource
 
 __all__ = ["folder"]
@@ -51,7 +53,7 @@ def test_the_schemas_are_schemas(schema: dict[str, Any]):
 def test_a_good_report_keeps_the_schema(tmp_path: Path, folder: Path):
     document = reported(tmp_path, folder)
     check(document, SCHEMA)
-    assert (document["schema_version"], document["coverage"]) == (1, {"eligible": 2, "analysed": 2, "skipped": []})
+    assert (document["schema_version"], document["coverage"]) == (2, {"eligible": 2, "analysed": 2, "skipped": []})
 
 
 def test_a_report_with_findings_keeps_the_schema(tmp_path: Path, folder: Path):
@@ -100,6 +102,10 @@ def test_a_refused_audit_prints_no_document(tmp_path: Path, folder: Path):
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
 
 
+def shown(verdict: Verdict) -> Applied:
+    return Applied(verdict=verdict, evaluated_on=dt.date(2026, 1, 5))
+
+
 def test_an_audit_with_a_broken_rule_keeps_the_schema(monkeypatch: pytest.MonkeyPatch):
     from elder_assets.audit import engine
 
@@ -111,7 +117,7 @@ def test_an_audit_with_a_broken_rule_keeps_the_schema(monkeypatch: pytest.Monkey
     real = engine._ask
     monkeypatch.setattr(engine, "_ask", ask)
     verdict = memory_verdict({"shop/basket.py": "x = 1\n"})
-    document = json.loads(report.json_bytes(report.to_json(verdict, last_run="2026-01-05T10:00:00Z")))
+    document = json.loads(report.json_bytes(report.to_json(shown(verdict), last_run="2026-01-05T10:00:00Z")))
     check(document, SCHEMA)
     assert (verdict.status, document["magics"]["integrity"]["status"]) == (Status.ERROR, "error")
 
@@ -130,7 +136,7 @@ def objects(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tupl
 
 def test_an_unknown_key_and_a_missing_key_fail_wherever_they_are():
     verdict = memory_verdict({"shop/basket.py": CONFLICT})
-    document = json.loads(report.json_bytes(report.to_json(verdict, last_run="2026-01-05T10:00:00Z")))
+    document = json.loads(report.json_bytes(report.to_json(shown(verdict), last_run="2026-01-05T10:00:00Z")))
     ways = [(), *(path for path, _ in objects(document))]
     assert {("coverage",), ("magics", "tdd"), ("magics", "tdd", "outcomes", "TDD001"), ("findings", 0)} <= set(ways)
     for path in ways:

@@ -37,18 +37,16 @@ class Comments(msgspec.Struct, frozen=True, array_like=True):
     comment_lines: int = 0
     debt: tuple[DebtMarker, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
-    directives: tuple[tuple[int, str], ...] = ()
-    """`elder:` comments: line and text behind 'elder:'."""
 
 
-@extractor(version=3, file_classes=CODE_CLASSES, wants=is_code)
+@extractor(version=4, file_classes=CODE_CLASSES, wants=is_code)
 def comments(blob: Blob) -> Comments:
-    """Read debt markers, suppressions and our own directives from a file's comment tokens."""
+    """Read debt markers and suppressions from a file's comment tokens."""
     nodes = sorted(blob.marked.get("comment", ()), key=lambda node: node.start_byte)
     lines: set[int] = set()
     for node in nodes:
         lines.update(_lines_of(node))
-    return Comments(len(lines), tuple(_debt(blob, nodes)), tuple(_suppressions(blob, nodes)), _directives(blob, nodes))
+    return Comments(len(lines), tuple(_debt(blob, nodes)), tuple(_suppressions(blob, nodes)))
 
 
 def _lines_of(node: Node) -> range:
@@ -123,16 +121,3 @@ def _suppressions(blob: Blob, nodes: list[Node]) -> list[Suppression]:
 def _tokens(blob: Blob, line: int, directive: str) -> str:
     is_about_next = "next" in directive or directive in {"@ts-ignore", "@SuppressWarnings"}
     return normalise("\n".join(blob.lines[line - 1 : line + is_about_next]))
-
-
-_DIRECTIVE = regex(r"\belder:\s*(.{1,400})")
-
-
-def _directives(blob: Blob, nodes: list[Node]) -> tuple[tuple[int, str], ...]:
-    if b"elder:" not in blob.data:
-        return ()
-    return tuple(
-        (line, directive.group(1).rstrip("*/- \r"))
-        for line, text in sorted(_text_by_line(blob, nodes).items())
-        if (directive := _DIRECTIVE.search(text))
-    )

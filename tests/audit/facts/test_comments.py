@@ -92,8 +92,3 @@ LINES = [
 @pytest.mark.parametrize(("variant", "source", "lines"), LINES)
 def test_comment_lines_are_counted_once(variant: str, source: str, lines: int):
     assert read(variant, source).comment_lines == lines
-
-
-def test_our_own_directives_are_kept_with_their_line():
-    found = read("typescript", 'a() /* elder: ignore STR013 reason="table" */\n')
-    assert found.directives == ((1, 'ignore STR013 reason="table"'),)
