@@ -256,5 +256,6 @@ class GitSource:
     def is_ancestor(self, commit: str) -> bool:
         """See BlobSource."""
         with contextlib.suppress(HistoryUnreadable):
-            return any(known.id == commit for known in self.history().commits)
+            graph, place = self._place()  # commits alone: what they changed may be unreadable
+            return graph.position.get(commit, place + 1) <= place
         return False

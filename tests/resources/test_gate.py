@@ -99,6 +99,16 @@ def test_branches_without_a_common_commit_are_refused(shop: Shop):
     assert "no commit in common" in str(result.exception)
 
 
+def test_a_history_with_a_lost_object_is_not_called_rewritten(shop: Shop):
+    """A partial mirror: what a commit changed cannot be read, but which commits there are can."""
+    shop.commit("feat: more", {"shop/more.py": "def more(prices):\n    return len(prices)\n"})
+    lost = shop.git("rev-parse", "HEAD:shop")
+    shop.commit("feat: most", {"shop/most.py": "def most(prices):\n    return max(prices)\n"})
+    (shop.folder / ".git" / "objects" / lost[:2] / lost[2:]).unlink()
+    result = gate_change(str(shop.folder), load_settings(), "main")
+    assert "GIT007" not in {finding.rule for finding in result.changes.new}
+
+
 def test_markdown_holds_what_a_reviewer_needs_and_no_markup_of_the_repository(shop: Shop):
     shop.commit("feat: odd", {"shop/<b>|@all`.py": TORN})
     result = gate_change(str(shop.folder), load_settings(), "main")

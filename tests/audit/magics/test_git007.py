@@ -5,7 +5,7 @@ from __future__ import annotations
 from factories import commit, source
 
 from elder_assets.audit.model import Status
-from elder_assets.audit.testing import run_rule
+from elder_assets.audit.testing import MemorySource, run_rule
 
 BASE = "b" * 40
 
@@ -23,3 +23,9 @@ def test_a_kept_baseline_passes():
 def test_without_an_earlier_audit_it_cannot_say():
     outcome, _ = run_rule("GIT007", source([commit(1)]))
     assert (outcome.status, outcome.reason) == (Status.NOT_AVAILABLE, "no earlier audit")
+
+
+def test_a_history_that_cannot_be_read_is_not_called_rewritten():
+    unreadable = MemorySource({"shop/basket.py": "x = 1\n"}, baseline_files={}, is_ancestor=False)
+    outcome, findings = run_rule("GIT007", unreadable, baseline=BASE)
+    assert (outcome.status, findings) == (Status.NOT_AVAILABLE, [])

@@ -16,9 +16,14 @@ def check(facts: RepositoryFacts) -> Iterator[Outcome]:
     Why: commits that were published are gone or replaced; reviews, releases and blame no longer match.
     Remedy: protect the branch against force-pushes; restore the lost commits from the named commit.
     Source: git-push(1), --force; OpenSSF Scorecard, Branch-Protection.
+    Limits: says nothing where the history is cut off or cannot be read.
     """
     if facts.baseline is None:
         yield NotAvailable("no earlier audit")
+        return
+    unknown = "the clone is shallow" if facts.snapshot.is_shallow else facts.history.unavailable
+    if unknown and not facts.baseline.is_ancestor:
+        yield NotAvailable(f"whether the history was rewritten cannot be told: {unknown}")
         return
     yield Checked(1)
     if not facts.baseline.is_ancestor:
