@@ -23,7 +23,7 @@ from elder_assets.audit.facts.repository_facts import (
     no_progress,
 )
 from elder_assets.audit.facts.secrets import secrets
-from elder_assets.audit.identity import fingerprint, fingerprints
+from elder_assets.audit.identity import fingerprints, kin
 from elder_assets.audit.judgement import (
     JUDGED,
     Answer,
@@ -315,7 +315,7 @@ def _identify(rule: Rule, found: Sequence[Found]) -> list[Answer]:
             remedy=item.remedy,
             fingerprint=mark,
             unit=item.unit or mark,
-            kin=fingerprint(rule.birth_code, item.symbol, item.tokens, 0),
+            kin=kin(rule.birth_code, item.symbol, item.tokens),
         )
         for item, mark in zip(found, fingerprints(rule.birth_code, found), strict=True)
     ]

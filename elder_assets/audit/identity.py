@@ -15,6 +15,8 @@ from elder_assets.audit.patterns import regex
 
 _TOKEN = regex(r"[A-Za-z_]\w*|\d[\w.]*|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[^\s\w]")
 _TRAILING_COMMA = regex(r", (?=[)\]}])")
+_LAYOUT = regex(r"[\"'`(),;\\]")
+_TEXT_PREFIX = regex(r"\b[uU] (?=\")")
 NORMALISED_CHARS_MAX = 400
 """Longer texts are cut and end in a digest of the whole."""
 
@@ -52,6 +54,16 @@ def fingerprints(birth_code: str, found: Sequence[Found]) -> list[str]:
 def fingerprint(birth_code: str, symbol: str, tokens: str, ordinal: int) -> str:
     """One fingerprint from its four parts."""
     return "v1:" + _digest((birth_code, symbol, tokens, str(ordinal)))
+
+
+def kin(birth_code: str, symbol: str, tokens: str) -> str:
+    """What findings that are alike share: the symbol, and the tokens without any sign that a formatter adds or drops.
+
+    Coarser than the fingerprint on purpose: a formatter also takes redundant parentheses away, unquotes keys and drops
+    the `u` of a text, and what is kept in the store must not change because of it.
+    """
+    words = _LAYOUT.sub("", _TEXT_PREFIX.sub("", tokens))
+    return "k1:" + _digest((birth_code, symbol, " ".join(words.split())))
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -225,7 +225,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     unit: str = ""
     kin: str = ""
-    """What findings that are alike share: the fingerprint but for the ordinal; '' where it was not kept."""
+    """What findings that are alike share (`identity.kin`); '' where it was not kept."""
 
     @property
     def sort_key(self) -> tuple[str, int, str, str, str]:

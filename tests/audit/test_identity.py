@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from elder_assets.audit.identity import fingerprint, fingerprints, normalise
+from elder_assets.audit.identity import fingerprint, fingerprints, kin, normalise
 from elder_assets.audit.model import Found
 
 
@@ -53,3 +53,27 @@ def test_long_texts_are_cut_but_stay_distinct():
     one, other = normalise("x + " * 500 + "1"), normalise("x + " * 500 + "2")
     assert one != other
     assert len(one) < 450
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("from shop import (Basket, pay)  # NOQA", "from shop import Basket, pay  # NOQA"),
+        ("x => x", "(x) => x"),
+        ('{"shop": 1}', "{shop: 1,}"),
+        (r"say('it\'s')", 'say("it\'s")'),
+        ("say(u'shop')", 'say("shop")'),
+        ("return (a and\n b)", "return a and b"),
+    ],
+)
+def test_what_formatters_do_beyond_layout_keeps_the_kin(one: str, other: str):
+    assert kin("R", "f", normalise(one)) == kin("R", "f", normalise(other))
+
+
+@pytest.mark.parametrize(("one", "other"), [("x == 1", "x == 2"), ("u + 1", "v + 1"), ("a[0]", "a"), ("not x", "x")])
+def test_another_meaning_has_another_kin(one: str, other: str):
+    assert kin("R", "f", normalise(one)) != kin("R", "f", normalise(other))
+
+
+def test_another_rule_or_symbol_has_another_kin():
+    assert len({kin("R", "f", "x"), kin("S", "f", "x"), kin("R", "g", "x")}) == 3
