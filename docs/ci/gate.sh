@@ -3,12 +3,27 @@
 #
 #   docs/ci/gate.sh [ELDER]
 #
-# Reads BASE (where the change would land), else BASE_BRANCH, else BEFORE (the commit before a push); TARGET (default .).
+# Reads BASE (where the change would land), else what GitLab says of a merge request, else BASE_BRANCH, else BEFORE (the
+# commit before a push); TARGET (default .).
 # Writes elder.md and elder.sarif; on GitHub also the summary of the run.
 set -u -o pipefail
 elder="${1:-elder}"
 target="${TARGET:-.}"
 base="${BASE:-}"
+if [ -z "$base" ]; then
+  case "${CI_MERGE_REQUEST_EVENT_TYPE:-}" in
+    merged_result | merge_train)
+      # HEAD already holds what others landed, on a train also the requests ahead: they are its first parent. Without a
+      # merge commit (fast-forward) the target branch is the last commit that is surely before the whole request.
+      if git -C "$target" rev-parse 'HEAD^2' > /dev/null 2>&1; then
+        base="HEAD^1"
+      else
+        base="${CI_MERGE_REQUEST_TARGET_BRANCH_SHA:-}"
+      fi
+      ;;
+  esac
+  base="${base:-${CI_MERGE_REQUEST_DIFF_BASE_SHA:-}}"
+fi
 if [ -z "$base" ] && [ -n "${BASE_BRANCH:-}" ]; then
   base="origin/$BASE_BRANCH"
 fi

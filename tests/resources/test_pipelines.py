@@ -60,6 +60,71 @@ def test_a_good_change_passes_and_github_gets_its_summary(tmp_path: Path, shop: 
     assert "elder.sarif" in (tmp_path / "output").read_text()
 
 
+TRAIN = {"CI_MERGE_REQUEST_EVENT_TYPE": "merge_train"}
+RESULT = {"CI_MERGE_REQUEST_EVENT_TYPE": "merged_result"}
+
+
+def train(shop: Shop) -> dict[str, str]:
+    """A good change on a train behind a request that brings a defect; what GitLab says of it."""
+    base = shop.git("rev-parse", "HEAD")
+    shop.commit("feat: more", {"shop/more.py": "def more(prices):\n    return len(prices)\n"})
+    shop.git("checkout", "-q", "-b", "ahead", "main")
+    shop.commit("feat: pay", {"shop/pay.py": TORN})
+    shop.git("checkout", "-q", "-b", "train", "main")
+    for request in ("ahead", "change"):
+        shop.git("merge", "-q", "--no-ff", "-m", f"Merge {request}", request)
+    return {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "CI_MERGE_REQUEST_TARGET_BRANCH_SHA": base}
+
+
+@pytest.mark.parametrize("event", [TRAIN, RESULT], ids=["merge train", "merged result"])
+def test_gitlab_judges_a_request_by_what_it_adds_to_what_is_ahead_of_it(
+    tmp_path: Path, shop: Shop, event: dict[str, str]
+):
+    said = train(shop)
+    assert run(shop, tmp_path, **said).returncode == 1
+    result = run(shop, tmp_path, **said, **event)
+    assert result.returncode == 0, result.stderr
+    assert "## Elder: passed" in (shop.folder / "elder.md").read_text()
+
+
+def test_a_defect_on_a_merge_train_fails(tmp_path: Path, shop: Shop):
+    said = train(shop)
+    shop.git("checkout", "-q", "--detach", "HEAD^1")
+    assert run(shop, tmp_path, **said, **TRAIN).returncode == 1
+
+
+def test_a_fast_forward_train_is_judged_with_all_its_commits(tmp_path: Path, shop: Shop):
+    """The last commit is good; its first parent is another commit of the same request."""
+    base = shop.git("rev-parse", "HEAD")
+    shop.commit("feat: pay", {"shop/pay.py": TORN})
+    shop.commit("feat: more", {"shop/more.py": "def more(prices):\n    return len(prices)\n"})
+    assert run(shop, tmp_path, **TRAIN, CI_MERGE_REQUEST_TARGET_BRANCH_SHA=base).returncode == 1
+
+
+def expression(text: str, event: dict) -> str:
+    """What GitHub makes of a variable of the action that names events and inputs, joined by `||`."""
+    for path in re.findall(r"[\w.]+", text.strip("${} ")):
+        value = event
+        for part in path.split("."):
+            value = value.get(part) or {} if isinstance(value, dict) else {}
+        if value:
+            return value
+    return ""
+
+
+def test_github_judges_a_merge_group_from_what_it_stands_on(tmp_path: Path, shop: Shop):
+    train(shop)
+    shas = {"base_sha": shop.git("rev-parse", "HEAD^1"), "head_sha": shop.git("rev-parse", "HEAD")}
+    event = {"github": {"event": {"merge_group": {**shas, "base_ref": "refs/heads/main"}}}, "inputs": {"base": ""}}
+    variables = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"][0]["env"]
+    read = {name: expression(text, event) for name, text in variables.items()}
+    assert read["BASE"] == shas["base_sha"]
+    assert run(shop, tmp_path, **read | {"TARGET": "."}).returncode == 0
+    shop.git("checkout", "-q", "--detach", "HEAD^1")
+    ahead = {**read, "BASE": shop.git("rev-parse", "HEAD^1"), "TARGET": "."}
+    assert run(shop, tmp_path, **ahead).returncode == 1
+
+
 def test_the_first_push_of_a_branch_audits_everything(tmp_path: Path, shop: Shop):
     shop.commit("feat: pay", {"shop/pay.py": TORN})
     result = run(shop, tmp_path, BEFORE="0" * 40)
