@@ -8,7 +8,8 @@ each finding stands what git's own diff says of its place:
 
 - *written*: the change added or replaced that line;
 - *touched*: the change touched that file, on other lines;
-- *elsewhere*: the change did not touch that file, or the finding has none. Here a wrong match would show.
+- *elsewhere*: the change did not touch that file, or the finding has none. Here a wrong match would show;
+- *unknown*: the repository here does not hold the objects that the diff reads.
 
 Conservation is asserted on every change: before = existing + fixed, after = existing + new.
 """
@@ -54,7 +55,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     is_failing: bool
     origin: str
-    """written, touched or elsewhere."""
+    """written, touched, elsewhere or unknown."""
 
 
 def git(git_dir: Path, *arguments: str) -> str:
@@ -63,12 +64,16 @@ def git(git_dir: Path, *arguments: str) -> str:
     return done.stdout.decode(errors="replace")
 
 
-def written_lines(git_dir: Path, commit: str) -> dict[str, set[int]]:
-    """Lines of each file that a change touched which it added or replaced; a file that only moved has none."""
+def written_lines(git_dir: Path, commit: str) -> dict[str, set[int]] | None:
+    """Lines of each touched file that a change added or replaced, none for one that only moved; None: unreadable."""
     options = ("-M", "-U0", "--no-color", "--no-ext-diff", "--src-prefix=a/", "--dst-prefix=b/")
     found: dict[str, set[int]] = defaultdict(set)
     path = ""
-    for line in git(git_dir, "diff", *options, f"{commit}^", commit).splitlines():
+    try:
+        text = git(git_dir, "diff", *options, f"{commit}^", commit)
+    except subprocess.CalledProcessError:
+        return None
+    for line in text.splitlines():
         if line.startswith("diff --git "):
             path = ""
         elif line.startswith(("rename to ", "+++ b/")) and not path:
@@ -80,8 +85,10 @@ def written_lines(git_dir: Path, commit: str) -> dict[str, set[int]]:
     return found
 
 
-def origin_of(finding: Finding, written: dict[str, set[int]]) -> str:
+def origin_of(finding: Finding, written: dict[str, set[int]] | None) -> str:
     """What the diff says of a finding's place."""
+    if written is None:
+        return "unknown"
     if finding.path not in written:
         return "elsewhere"
     return "written" if finding.line in written[finding.path] else "touched"
@@ -113,7 +120,7 @@ def replay(repository: Path, commits: list[str], home: Path) -> Iterator[tuple[s
         yield commit, result
 
 
-def judged(commit: str, result: GateResult, written: dict[str, set[int]]) -> Iterator[Judged]:
+def judged(commit: str, result: GateResult, written: dict[str, set[int]] | None) -> Iterator[Judged]:
     """The new findings of a change, failing ones first."""
     failing = {id(finding) for finding in result.failing}
     for finding in sorted(result.changes.new, key=lambda new: id(new) not in failing):
