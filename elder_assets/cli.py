@@ -10,18 +10,18 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from elder_assets import cli_report
 from elder_assets.cli_cache import cache
 from elder_assets.cli_gate import gate
 from elder_assets.cli_history import compare, history, rescore
+from elder_assets.cli_sarif import sarif
 
 if TYPE_CHECKING:
-    from elder_assets.audit.report import Style
     from elder_assets.audit.suppression import Applied
     from resources.settings import Settings
 
@@ -77,11 +77,17 @@ def elder() -> None:
 @click.option("--baseline", default=None, metavar="COMMIT", help="Earlier audit that some rules compare with.")
 @click.option("--since", default="", metavar="COMMIT", help="Audited before; say what changed. The result is the same.")
 @click.option("--magic", "magics", multiple=True, metavar="NAME", help="Only this magic; may be repeated.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "sarif", "junit", "csv"]), default="text")
+@click.option("--format", "form", type=click.Choice(cli_report.FORMATS), default="text")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to a file.")
 @click.option("--fail-under", type=click.FloatRange(0, 100), help="Fail when the score is lower.")
 @click.option(
     "--ruler", "ruler_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Judge by this ruler."
+)
+@click.option(
+    "--with-sarif",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Show findings of another tool beside ours; may be repeated.",
 )
 @click.option("--all", "show_all", is_flag=True, help="Show every finding and notice.")
 @click.option("--quiet", is_flag=True, help="No progress and no report, only a failure's reason.")
@@ -96,27 +102,36 @@ def audit(  # noqa: PLR0917 - one parameter an option
     output: Path | None,
     fail_under: float | None,
     ruler_file: Path | None,
+    with_sarif: tuple[Path, ...],
     show_all: bool,
     quiet: bool,
 ) -> int:
     """Audit a repository and print the report."""
     from elder_assets.audit.report import verdict_failure
 
+    if with_sarif and form not in cli_report.TAKES_IMPORTED:
+        raise click.UsageError(f"--with-sarif goes with --format {', '.join(sorted(cli_report.TAKES_IMPORTED))}")
+    files = cli_report.read_files(with_sarif, _roots(target) if with_sarif else [])
     applied = _audit(
         target, ref, staged=staged, baseline=baseline, since=since, magics=magics, ruler_file=ruler_file, quiet=quiet
     )
     verdict = applied.verdict
-    rendered = _render(applied, form, show_all=show_all, is_file=output is not None)
-    if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_bytes(rendered)
-    elif not quiet or form != "text":
-        sys.stdout.buffer.write(rendered)
-        sys.stdout.flush()
+    now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    imported = cli_report.beside(files, applied)
+    parts = cli_report.render(applied, form, imported, last_run=now, show_all=show_all, is_file=output is not None)
+    cli_report.write(parts, output, is_quiet=quiet and form == "text")
     if reason := verdict_failure(verdict, fail_under):
         click.echo(f"elder: failed: {reason}", err=True)
         return EXIT_ERROR if verdict.status.value == "error" else EXIT_FAILED
     return 0
+
+
+def _roots(target: str) -> list[Path]:
+    """Where the repository lies on this machine, when it does."""
+    from resources.git.repository import find_git_dir
+
+    folder = Path(target).expanduser()
+    return [find_git_dir(folder.resolve())[0]] if folder.is_dir() else []
 
 
 def _audit(
@@ -139,62 +154,10 @@ def _audit(
         if since and not quiet:
             changed = changed_paths(opened, since)
             click.echo(f"{len(changed)} files changed since {since}", err=True)
-        progress = file_progress(quiet=quiet)
+        progress = cli_report.file_progress(quiet=quiet)
         applied = audit_shown(opened, baseline, ruler_file=ruler_file, magics=magics, progress=progress)
         progress("", 0, 0)
         return applied
-
-
-def file_progress(*, quiet: bool) -> Callable[[str, int, int], None]:
-    """Report on standard error, only to a terminal, at every percent; a total of 0 wipes the line."""
-    if quiet or not sys.stderr.isatty():
-        return lambda _stage, _done, _total: None
-    last = [-1]
-
-    def show(stage: str, done: int, total: int) -> None:
-        percent = done * 100 // total if total else 100
-        if percent != last[0]:
-            last[0] = percent
-            text = f"reading {stage}: {done} of {total}" if total else ""
-            sys.stderr.write(f"\r\x1b[K{text}")
-            sys.stderr.flush()
-
-    return show
-
-
-def _render(applied: Applied, form: str, *, show_all: bool, is_file: bool) -> bytes:
-    from elder_assets.audit.report import json_bytes, to_json, to_sarif, to_text
-
-    verdict = applied.verdict
-    if form == "json":
-        now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return json_bytes(to_json(applied, last_run=now))
-    if form == "sarif":
-        return json_bytes(to_sarif(verdict, version=elder_version()))
-    if form in {"junit", "csv"}:
-        from elder_assets.audit.exports import to_csv, to_junit
-
-        return (to_junit(verdict) if form == "junit" else to_csv(verdict)).encode("utf-8", errors="replace")
-    style = _style(is_terminal=sys.stdout.isatty() and not is_file)
-    return to_text(applied, style, show_all=show_all).encode("utf-8", errors="replace")
-
-
-def elder_version() -> str:
-    """The installed version, or 'source'."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("elder")
-    except PackageNotFoundError:  # run from a source tree that is not installed
-        return "source"
-
-
-def _style(*, is_terminal: bool) -> Style:
-    from elder_assets.audit.report import Style
-
-    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
-    wants_colour = is_terminal and "NO_COLOR" not in os.environ
-    return Style(colour=wants_colour, unicode=encoding.startswith("utf"))
 
 
 @elder.command(short_help="List every rule, or print the ruler document.")
@@ -340,5 +303,5 @@ def _settings() -> Settings:
     return load_settings()
 
 
-for _command in (gate, history, rescore, compare, cache):
+for _command in (gate, sarif, history, rescore, compare, cache):
     elder.add_command(_command)

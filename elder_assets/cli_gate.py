@@ -5,11 +5,12 @@ As in `cli.py`, whatever is not click is imported inside the command that needs 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from elder_assets.cli_report import elder_version, file_progress, sarif_parts, write
 
 if TYPE_CHECKING:
     from elder_assets.audit.gate import GateResult
@@ -35,39 +36,31 @@ def gate(  # noqa: PLR0917 - one parameter an option
     Both sides are judged by the same rules and ruler, so that no new rule fails untouched code. Exit status 0: passed;
     1: a new finding of tier gate and severity critical or high; 2: bad input, or a side could not be judged.
     """
-    from elder_assets.cli import file_progress
     from resources.audits import gate_change
     from resources.settings import load_settings
 
     progress = file_progress(quiet=quiet)
     result = gate_change(target, load_settings(), base, head, ruler_file=ruler_file, progress=progress)
     progress("", 0, 0)
-    rendered = _render(result, form)
-    if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_bytes(rendered)
-    elif not quiet or form != "text":
-        sys.stdout.buffer.write(rendered)
-        sys.stdout.flush()
+    parts = _render(result, form, is_file=output is not None)
+    write(parts, output, is_quiet=quiet and form == "text")
     verb = "passed" if result.status.value == "passed" else "failed"
     click.echo(f"elder: {verb}: {result.reason}", err=True)
     return {"passed": 0, "failed": 1}.get(result.status.value, 2)
 
 
-def _render(result: GateResult, form: str) -> bytes:
+def _render(result: GateResult, form: str, *, is_file: bool) -> list[bytes]:
     from elder_assets.audit.gate_report import to_gate_json, to_gate_markdown, to_gate_text
     from elder_assets.audit.report import json_bytes
 
     if form == "json":
-        return json_bytes(to_gate_json(result))
+        return [json_bytes(to_gate_json(result))]
     if form == "sarif":
         import msgspec
 
-        from elder_assets.audit.report import to_sarif
-        from elder_assets.cli import elder_version
+        from elder_assets.audit.sarif import to_sarif
 
-        return json_bytes(
-            to_sarif(msgspec.structs.replace(result.after, findings=result.changes.new), version=elder_version())
-        )
+        new = msgspec.structs.replace(result.after, findings=result.changes.new)
+        return sarif_parts(to_sarif(new, version=elder_version()), is_file=is_file)
     text = to_gate_markdown(result) if form == "markdown" else to_gate_text(result)
-    return text.encode("utf-8", errors="replace")
+    return [text.encode("utf-8", errors="replace")]

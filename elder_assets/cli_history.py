@@ -184,7 +184,7 @@ def compare(before: str, after: str, target: str, ref: str, form: str, quiet: bo
 
 
 def _file_progress(*, quiet: bool) -> Callable[[str, int, int], None]:
-    from elder_assets.cli import file_progress
+    from elder_assets.cli_report import file_progress
 
     return file_progress(quiet=quiet)
 

@@ -1,4 +1,4 @@
-"""A verdict as text, JSON or SARIF. Pure: nothing here reads a clock, a file or a terminal."""
+"""A verdict as text or JSON. Pure: nothing here reads a clock, a file or a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from elder_assets.audit.scoring import gate_findings, rounded
 from elder_assets.audit.suppression import Applied, Problem, Suppressed
 
 if TYPE_CHECKING:
-    from elder_assets.audit.registry import Catalogue, Rule
+    from elder_assets.audit.imported_report import CountedFile
 
 SCHEMA_VERSION = 2
 FINDINGS_SHOWN = 20
@@ -29,10 +29,11 @@ def shown_findings(verdict: Verdict) -> list[Finding]:
 # --- JSON (decision D22) ---------------------------------------------------------------------------------
 
 
-def to_json(applied: Applied, *, last_run: str) -> dict[str, Any]:
+def to_json(applied: Applied, *, last_run: str, imported: Sequence[CountedFile] = ()) -> dict[str, Any]:
     """The document of `--format json`.
 
-    Equal audits give equal documents on the same day, but for durations and `last_run`.
+    Equal audits give equal documents on the same day, but for durations and `last_run`. Files of other tools stand
+    under `imported`, a key that is there only with them.
     """
     verdict = applied.verdict
     snapshot = verdict.snapshot
@@ -60,6 +61,7 @@ def to_json(applied: Applied, *, last_run: str) -> dict[str, Any]:
         "evaluated_on": applied.evaluated_on.isoformat(),
         "suppressed": [suppressed_json(item) for item in applied.suppressed if item.finding.tier is not Tier.SHADOW],
         "suppression_problems": [problem_json(problem) for problem in applied.problems],
+        **_imported(imported),
     }
 
 
@@ -79,6 +81,14 @@ def suppressed_json(item: Suppressed) -> dict[str, Any]:
 def problem_json(problem: Problem) -> dict[str, Any]:
     """A suppression that does not do what its author meant."""
     return {"kind": problem.kind, "place": problem.place, "reason": problem.reason}
+
+
+def _imported(files: Sequence[CountedFile]) -> dict[str, Any]:
+    if not files:
+        return {}
+    from elder_assets.audit.imported_report import imported_json
+
+    return {"imported": [imported_json(file) for file in files]}
 
 
 def _magic(magic: MagicResult, findings: Sequence[Finding], last_run: str) -> dict[str, Any]:
@@ -124,83 +134,6 @@ def json_bytes(document: dict[str, Any]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
-# --- SARIF 2.1.0 -----------------------------------------------------------------------------------------
-
-_LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "note"}
-_SECURITY_SEVERITIES = {"critical": "9.5", "high": "8.0", "medium": "5.5", "low": "2.0", "info": "0.5"}
-"""The middle of the CVSS 3.1 band of the same name, as code hosts show it; only for rules that name a weakness."""
-
-
-def to_sarif(verdict: Verdict, *, version: str) -> dict[str, Any]:
-    """The verdict as one SARIF run with relative addresses and our fingerprints."""
-    from elder_assets.audit.registry import catalogue  # loads every rule, which a text report does without
-
-    rules = catalogue()
-    findings = shown_findings(verdict)
-    used = sorted({finding.rule for finding in findings})
-    return {
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {
-                    "driver": {
-                        "name": "Elder",
-                        "version": version,
-                        "rules": [_sarif_rule(rules, code) for code in used],
-                    }
-                },
-                "columnKind": "utf16CodeUnits",
-                "properties": {"repository": verdict.snapshot.repository, "commit": verdict.snapshot.commit},
-                "results": [_sarif_result(finding, used.index(finding.rule)) for finding in findings],
-            }
-        ],
-    }
-
-
-def _sarif_rule(rules: Catalogue, code: str) -> dict[str, Any]:
-    rule = rules.rule(code)
-    return {
-        "id": code,
-        "name": "".join(word.capitalize() for word in rule.name.split("-")),
-        "shortDescription": {"text": rule.summary},
-        "fullDescription": {"text": rule.documentation.get("Why", rule.summary)},
-        "help": {"text": rule.remedy},
-        "defaultConfiguration": {"level": _LEVELS[rule.severity]},
-        "properties": _sarif_properties(rule),
-    }
-
-
-def _sarif_properties(rule: Rule) -> dict[str, Any]:
-    if not rule.cwe:
-        return {"tags": [rule.magic]}
-    return {
-        "tags": [rule.magic, "security", f"external/cwe/cwe-{rule.cwe:03}"],
-        "security-severity": _SECURITY_SEVERITIES[rule.severity],
-    }
-
-
-def _sarif_result(finding: Finding, index: int) -> dict[str, Any]:
-    place: dict[str, Any] = {"artifactLocation": {"uri": _uri(finding.path)}}
-    if finding.line:
-        place["region"] = {"startLine": finding.line}
-    return {
-        "ruleId": finding.rule,
-        "ruleIndex": index,
-        "level": _LEVELS[finding.severity],
-        "message": {"text": finding.message},
-        "partialFingerprints": {"elder/v1": finding.fingerprint},
-        "locations": [{"physicalLocation": place}],
-    }
-
-
-def _uri(path: str) -> str:
-    """A path as a relative address; the repository as a whole is its root folder, for hosts ask for a place."""
-    from urllib.parse import quote
-
-    return quote(path, safe="/@!$&'()*+,;=~-._") or "."
-
-
 # --- text ------------------------------------------------------------------------------------------------
 
 _BAR = 20
@@ -226,12 +159,13 @@ _STATUS_COLOURS = {
 _SEVERITY_COLOURS = {Severity.CRITICAL: (31, 1), Severity.HIGH: (31,), Severity.MEDIUM: (33,)}
 
 
-def to_text(applied: Applied, style: Style, *, show_all: bool = False) -> str:
-    """The report for a person: the score, the eight magics, the findings that matter most."""
+def to_text(applied: Applied, style: Style, *, show_all: bool = False, imported: Sequence[CountedFile] = ()) -> str:
+    """The report for a person: the score, the eight magics, the findings that matter most, those of other tools."""
     verdict = applied.verdict
     lines = [*_header(verdict, style), "", *_magic_lines(verdict, style), ""]
     lines += _finding_lines(verdict, style, show_all=show_all)
     lines += _suppression_lines(applied, show_all=show_all)
+    lines += _imported_section(imported, show_all=show_all)
     return "\n".join(inert(line, style) for line in lines) + "\n"
 
 
@@ -250,6 +184,15 @@ def _suppression_lines(applied: Applied, *, show_all: bool) -> list[str]:
     if not show_all and len(applied.problems) > PROBLEMS_SHOWN:
         lines.append(f"{len(applied.problems) - PROBLEMS_SHOWN} more suppressions are not in force: --all shows them")
     return lines
+
+
+def _imported_section(files: Sequence[CountedFile], *, show_all: bool) -> list[str]:
+    if not files:
+        return []
+    from elder_assets.audit.imported_report import imported_lines
+
+    lines = [line for file in files for line in imported_lines(file, show_all=show_all)]
+    return ["", "Other tools (their findings change no score and no exit status):", *lines]
 
 
 def inert(line: str, style: Style) -> str:

@@ -11,23 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import msgspec
 import pytest
 from test_bad_input import commit, elder, folder, git
 
 from elder_assets.audit import report
 from elder_assets.audit.engine import audit
 from elder_assets.audit.facts.extraction import MemoryFactStore
-from elder_assets.audit.model import Finding, Status, Verdict
-from elder_assets.audit.registry import catalogue
+from elder_assets.audit.model import Status, Verdict
 from elder_assets.audit.ruler import default_ruler
 from elder_assets.audit.suppression import Applied
 from elder_assets.audit.testing import MemorySource
 
 __all__ = ["folder"]
 SCHEMA = json.loads(Path(report.__file__).with_name("report.schema.json").read_text())
-PROFILE = json.loads((Path(__file__).parent.parent / "schemas" / "sarif-profile.schema.json").read_text())
-GATED = "on: pull_request_target\njobs:\n  build:\n    runs-on: linux\n    steps:\n      - uses: actions/checkout@v4\n"
 CONFLICT = "x = 1\n<<<<<<< HEAD\ny = 1\n=======\ny = 2\n>>>>>>> topic\n"
 
 
@@ -45,9 +41,8 @@ def memory_verdict(files: dict[str, str]) -> Verdict:
     return audit(MemorySource(files), MemoryFactStore(), default_ruler())
 
 
-@pytest.mark.parametrize("schema", [SCHEMA, PROFILE], ids=["json", "sarif"])
-def test_the_schemas_are_schemas(schema: dict[str, Any]):
-    jsonschema.Draft202012Validator.check_schema(schema)
+def test_the_schema_is_a_schema():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
 def test_a_good_report_keeps_the_schema(tmp_path: Path, folder: Path):
@@ -157,93 +152,3 @@ def _replaced(document: Any, path: tuple[str | int, ...], value: Any) -> Any:
         parent = parent[step]
     parent[path[-1]] = value
     return changed
-
-
-# --- SARIF -----------------------------------------------------------------------------------------------
-
-
-def sarif(verdict: Verdict) -> dict[str, Any]:
-    return json.loads(report.json_bytes(report.to_sarif(verdict, version="1.0")))
-
-
-def with_one_finding(path: str, line: int = 0) -> dict[str, Any]:
-    """SARIF of a verdict whose only finding is at this path."""
-    verdict = memory_verdict({"shop/basket.py": CONFLICT})
-    (first, *_) = [finding for finding in verdict.findings if finding.rule == "INT001"]
-    moved: Finding = msgspec.structs.replace(first, path=path, line=line)
-    return sarif(msgspec.structs.replace(verdict, findings=(moved,)))
-
-
-def test_sarif_of_a_real_repository_keeps_the_profile(tmp_path: Path, folder: Path):
-    (folder / ".github" / "workflows").mkdir(parents=True)
-    (folder / ".github" / "workflows" / "build.yml").write_text(GATED)
-    (folder / "shop" / "basket.py").write_text(CONFLICT)
-    commit(folder, "fix: merge")
-    document = reported(tmp_path, folder, "sarif")
-    check(document, PROFILE)
-    (run,) = document["runs"]
-    codes = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
-    assert {"INT001", "FLW010"} <= set(codes)
-    assert all(codes[result["ruleIndex"]] == result["ruleId"] for result in run["results"])
-
-
-def test_sarif_without_a_finding_keeps_the_profile():
-    check(sarif(msgspec.structs.replace(memory_verdict({"shop/basket.py": "x = 1\n"}), findings=())), PROFILE)
-
-
-@pytest.mark.parametrize(
-    ("path", "uri"),
-    [
-        ("shop/basket.py", "shop/basket.py"),
-        ("my shop/#1 50%.py", "my%20shop/%231%2050%25.py"),
-        ("a:b/c?.py", "a%3Ab/c%3F.py"),
-        ("caf\u00e9.py", "caf%C3%A9.py"),
-        ("x\\y.py", "x%5Cy.py"),
-        ("", "."),
-    ],
-    ids=["plain", "space-hash-percent", "colon", "utf-8", "backslash", "repository"],
-)
-def test_places_are_relative_addresses(path: str, uri: str):
-    document = with_one_finding(path)
-    check(document, PROFILE)
-    (result,) = document["runs"][0]["results"]
-    assert result["locations"] == [{"physicalLocation": {"artifactLocation": {"uri": uri}}}]
-
-
-def test_a_line_is_a_region():
-    (result,) = with_one_finding("shop/basket.py", 2)["runs"][0]["results"]
-    assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 2}
-
-
-def test_fingerprints_survive_a_move_and_new_lines_above():
-    def marks(path: str, text: str) -> set[str]:
-        results = sarif(memory_verdict({path: text}))["runs"][0]["results"]
-        return {r["partialFingerprints"]["elder/v1"] for r in results if r["ruleId"] == "INT001"}
-
-    before = marks("shop/basket.py", CONFLICT)
-    assert before
-    assert before == marks("store/cart.py", "# a line\n\n" + CONFLICT)
-
-
-def test_only_rules_about_weaknesses_have_a_security_severity():
-    described = {rule.code: report._sarif_rule(catalogue(), rule.code)["properties"] for rule in catalogue().rules}
-    security = {code: row["security-severity"] for code, row in described.items() if "security-severity" in row}
-    assert security == {"FLW010": "5.5", "FLW011": "9.5", "FLW012": "5.5", "GIT006": "9.5", "STR010": "9.5"}
-    assert described["STR010"]["tags"] == ["strict", "security", "external/cwe/cwe-798"]
-    assert described["FLW011"]["tags"] == ["flow", "security", "external/cwe/cwe-094"]
-
-
-def test_every_rule_has_help_and_keeps_the_profile():
-    rules = PROFILE["$defs"]["rule"] | {"$defs": PROFILE["$defs"]}
-    for rule in catalogue().rules:
-        described = report._sarif_rule(catalogue(), rule.code)
-        check(described, rules)
-        assert described["help"]["text"] == rule.remedy
-
-
-def test_the_profile_refuses_what_it_does_not_know():
-    document = with_one_finding("shop/basket.py", 2)
-    (result,) = document["runs"][0]["results"]
-    for changed in ({**result, "extra": 1}, {**result, "locations": []}, {**result, "level": "fatal"}):
-        with pytest.raises(jsonschema.ValidationError):
-            check(_replaced(document, ("runs", 0, "results", 0), changed), PROFILE)
