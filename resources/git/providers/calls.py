@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import msgspec
 
@@ -33,6 +33,7 @@ PAGE_SIZE = 100
 MAX_RETRY_SECONDS = 3600.0
 
 _MEANING = {
+    400: ("invalid", "the host does not take these values"),
     401: ("unauthorised", "the token is missing, wrong or expired"),
     403: ("forbidden", "the token may not do this"),
     404: ("not_found", "there is no such thing, or the token does not see it"),
@@ -233,6 +234,8 @@ def _answer(host: Host, asked: str, status: int, headers: Mapping[str, str], bod
     try:
         value = msgspec.json.decode(body) if body.strip() else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if status == 203:  # Azure DevOps: a page to sign in at
+            raise ProviderError(f"{asked}: answered a page; {_MEANING[401][1]}", "unauthorised") from error
         if 200 <= status < 300:
             raise ProviderError(f"{asked}: answered {status} with what is no JSON", "garbage") from error
         value = None
@@ -303,6 +306,15 @@ def numbered_pages(
     raise ProviderError(f"{inert(path)}: more than {MAX_PAGES} pages", "too_large")
 
 
+def written(
+    host: Host, headers: Mapping[str, str], path: str, known_id: str, payload: object, *, method: str = "PUT"
+) -> Answer:
+    """Update what has the id under a path, or create it there when the id is ''."""
+    if known_id:
+        return ask(host, headers, method, f"{path}/{segments(known_id)}", payload=payload)
+    return ask(host, headers, "POST", path, payload=payload)
+
+
 def objects(value: object, asked: str) -> list[Record]:
     """Return a list of JSON objects.
 
@@ -338,15 +350,15 @@ def identifier(value: object, key: str, asked: str) -> str:
 
 
 def segments(path: str) -> str:
-    """Return path segments quoted for a URL.
+    """Return path segments quoted for a URL, each once even where the key has them quoted.
 
     Raises:
-        ConfigurationError: one is empty, `.` or `..`.
+        ConfigurationError: one is empty, `.` or `..`, or hides a slash.
     """
-    parts = path.split("/")
-    if any(part in {"", ".", ".."} for part in parts):
+    parts = [unquote(part) for part in path.split("/")]
+    if any(part in {"", ".", ".."} or "/" in part for part in parts):
         raise ConfigurationError("repository", inert(path), "names without empty parts, '.' and '..'")
-    return "/".join(quote(part, safe="~%") for part in parts)
+    return "/".join(quote(part, safe="~") for part in parts)
 
 
 def path_of_key(repository: str) -> str:

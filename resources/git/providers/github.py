@@ -25,6 +25,7 @@ from resources.git.providers.calls import (
     remote_address,
     segments,
     visibility_of,
+    written,
 )
 from resources.git.providers.payloads import Record, at, commit_id, ref_name, required_commit, text
 from resources.git.providers.provider import CONTEXT, Action, ChangeAction, Delivery, RemoteRepository, State
@@ -89,11 +90,10 @@ class GitHub:
             "events": list(events or self.events),
             "config": {"url": url, "content_type": "json", "secret": secret, "insecure_ssl": "0"},
         }
-        for hook in numbered_pages(host, _headers(host), path):
-            if at(hook, "config", "url") == url:
-                known = f"{path}/{segments(identifier(hook, 'id', path))}"
-                return identifier(ask(host, _headers(host), "PATCH", known, payload=payload).value, "id", path)
-        return identifier(ask(host, _headers(host), "POST", path, payload=payload).value, "id", path)
+        hooks = numbered_pages(host, _headers(host), path)
+        known = next((identifier(hook, "id", path) for hook in hooks if at(hook, "config", "url") == url), "")
+        answer = written(host, _headers(host), path, known, payload, method="PATCH")
+        return identifier(answer.value, "id", path)
 
     def set_status(
         self,
@@ -209,6 +209,7 @@ def _change_request(payload: Record, start: Delivery) -> Delivery:
         status_commit=source,
         base=commit_id(change, "base", "sha"),
         base_ref=base_ref,
+        merge_ref="" if told == "closed" else f"refs/pull/{number}/merge",
         is_default_branch=_is_default(payload, base_ref),
         change_number=number,
         change_url=payloads.web_address(change, "html_url"),

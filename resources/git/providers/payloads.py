@@ -232,6 +232,11 @@ def push_action(ref: str, head: str) -> tuple[Action, str]:
     return ("push", "") if head else ("branch_deleted", "")
 
 
+def numbered(found_id: str, position: int) -> str:
+    """Return the id of one of several refs in a delivery; the first keeps the delivery's own."""
+    return f"{found_id}#{position + 1}" if position else found_id
+
+
 def is_default(ref: str, branch: str) -> bool | None:
     """Return whether a full ref is the default branch, given by any name; None where that is unknown."""
     return ref == "refs/heads/" + branch.removeprefix("refs/heads/") if branch else None

@@ -52,6 +52,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """Of a change request or merge queue: the commit that it is to be merged into."""
     base_ref: str = ""
     """Of a change request or merge queue: the branch that it is to be merged into, full name."""
+    merge_ref: str = ""
+    """Where the provider keeps an open change request merged. May be missing or old: see that a parent is
+    `status_commit`, else audit `head`."""
     is_forced: bool = False
     """Whether the provider says so; most do not say."""
     is_default_branch: bool | None = None

@@ -11,6 +11,10 @@ from resources.git.providers.provider import GitProvider
 
 _CLASSES = {
     "github": "GitHub",
+    "gitlab": "GitLab",
+    "bitbucket_cloud": "BitbucketCloud",
+    "bitbucket_server": "BitbucketServer",
+    "azure_devops": "AzureDevOps",
 }
 """Module of this package and its class; the one line that a new provider adds here."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -86,6 +87,27 @@ def test_a_signature_that_is_there_twice_is_refused(case):
 def test_an_event_means_what_its_provider_documents(case, event):
     found = provider_of(case).parse(event.headers, json.dumps(event.payload).encode())[0]
     assert {name: getattr(found, name) for name in event.means} == event.means
+
+
+def several_refs(case: Case) -> tuple[dict[str, str], dict]:
+    """A push of a branch and a tag at once, where the provider sends them in one delivery."""
+    push, tag = case.events["push"].payload, case.events["tag"].payload
+    if case.name == "bitbucket_cloud":
+        push = {**push, "push": {"changes": push["push"]["changes"] + tag["push"]["changes"]}}
+    elif case.name == "bitbucket_server":
+        push = {**push, "changes": push["changes"] + tag["changes"]}
+    elif case.name == "azure_devops":
+        updates = push["resource"]["refUpdates"] + tag["resource"]["refUpdates"]
+        push = {**push, "resource": {**push["resource"], "refUpdates": updates}}
+    return case.events["push"].headers, push
+
+
+@pytest.mark.parametrize("case", CASES[2:], ids=lambda case: case.name)
+def test_every_ref_of_a_push_is_a_delivery_of_its_own(case):
+    headers, payload = several_refs(case)
+    found = provider_of(case).parse(headers, json.dumps(payload).encode())
+    assert [(one.action, one.ref) for one in found] == [("push", "refs/heads/main"), ("tag", "refs/tags/v1")]
+    assert found[1].delivery_id == found[0].delivery_id + "#2"
 
 
 @every_provider
@@ -235,3 +257,13 @@ def test_arbitrary_signatures_are_refused(case, value, raw):
     for name in case.sign(b"", SECRET):
         with pytest.raises(WebhookRejected):
             provider_of(case).verify({name: value}, raw, [SECRET])
+
+
+def test_github_also_sends_forms():
+    headers, body = push_of(CASES[0])
+    form = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
+    assert open_provider("github").parse(form, b"payload=" + quote(body).encode())[0].head == AFTER
+    for bad in (b"", b"other=1", b"payload=%7B%7D&payload=%7B%7D", b"payload=%ff", b"\xff", b"&".join([b"a=1"] * 50)):
+        with pytest.raises(WebhookRejected) as refused:
+            open_provider("github").parse(form, bad)
+        assert refused.value.status == 400
