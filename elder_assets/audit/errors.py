@@ -9,7 +9,7 @@
     │   ├── UnknownRevision         the ref or commit does not exist in it
     │   └── CheckoutFailed          git failed while cloning, fetching or reading
     ├── ProviderError           a git host refused a call or answered something unusable; `reason` is one word
-    │   └── ProviderUnavailable     it may answer later; `retry_after` says when, where the host said so
+    │   └── ProviderUnavailable     it may answer later; `retry_after_seconds` says when, where the host said so
     ├── StoreError              the results store or the facts cache cannot be read or written
     ├── FrameRefused            a frame breaks its schema; names the columns and rows
     ├── DeliveryFailed          a notice could not be delivered, and would not be by trying again
@@ -76,10 +76,10 @@ class ProviderError(ElderError):
 
 
 class ProviderUnavailable(ProviderError, Transient):
-    """A git host did not serve the call now; `retry_after` is in seconds, None where the host named no time."""
+    """A git host did not serve the call now; `retry_after_seconds` is None where the host named no time."""
 
-    def __init__(self, message: str, reason: str = "unavailable", retry_after: float | None = None) -> None:
-        self.retry_after = retry_after
+    def __init__(self, message: str, reason: str = "unavailable", retry_after_seconds: float | None = None) -> None:
+        self.retry_after_seconds = retry_after_seconds
         super().__init__(message, reason)
 
 

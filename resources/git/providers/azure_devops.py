@@ -260,15 +260,16 @@ def _change_request(event: str, resource: object, start: Delivery) -> Delivery:
     merge = commit_id(resource, "lastMergeCommit", "commitId") if is_merged and meaning != "closed" else ""
     base_ref = ref_name(resource, "targetRefName")
     is_open = meaning in {"opened", "updated"}
+    merge_ref = f"refs/pull/{number}/merge" if is_open else base_ref
     return replace(
         start,
         action="change_request",
-        ref=f"refs/pull/{number}/merge" if merge and is_open else ref_name(resource, "sourceRefName"),
+        ref=merge_ref if merge else ref_name(resource, "sourceRefName"),
         head=merge or source,
         status_commit=source,
         base=commit_id(resource, "lastMergeTargetCommit", "commitId"),
         base_ref=base_ref,
-        merge_ref=f"refs/pull/{number}/merge" if is_open else "",
+        merge_ref=merge_ref if is_open else "",
         is_default_branch=_is_default(resource, base_ref),
         change_number=number,
         change_url=f"{start.clone_url}/pullrequest/{number}",

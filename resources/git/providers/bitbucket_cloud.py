@@ -10,6 +10,7 @@ developer.atlassian.com/cloud/bitbucket/rest.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
@@ -40,6 +41,7 @@ MAX_SUMMARY = 255
 MAX_COMMENT = 32_000
 MAX_KEY = 40
 
+_FULL_NAME = re.compile(r"[\w.-]{1,100}/[\w.-]{1,100}", re.ASCII)
 _STATES: dict[State, str] = {
     "pending": "INPROGRESS",
     "success": "SUCCESSFUL",
@@ -67,8 +69,8 @@ class BitbucketCloud:
     def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[Delivery, ...]:
         payload = payloads.decoded(headers, body)
         event = payloads.inert(payloads.header(headers, "X-Event-Key"), 100)
-        address = at(payload, "repository", "links", "html", "href")
-        clone_url, repository = payloads.repository_at(address) if isinstance(address, str) else ("", "")
+        address = _address(at(payload, "repository"))
+        clone_url, repository = payloads.repository_at(address) if address else ("", "")
         start = Delivery(
             delivery_id=payloads.delivery_id(self.name, event, body, payloads.header(headers, "X-Request-UUID")),
             event=event,
@@ -80,7 +82,7 @@ class BitbucketCloud:
         if event not in self.events:
             return (replace(start, reason=f"event {event or '(none)'!r} starts nothing"),)
         if not repository:
-            raise WebhookRejected(400, "repository.links.html.href is missing")
+            raise WebhookRejected(400, "repository.full_name is missing, or no workspace/name")
         return _pushes(payload, start) if event == "repo:push" else (_change_request(event, payload, start),)
 
     def api_base(self, host_name: str) -> str:
@@ -151,6 +153,13 @@ def _headers(host: Host) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+def _address(repository: object) -> str:
+    """From the name, not from a link: the links of the documented examples lead to the API's host."""
+    name = at(repository, "full_name")
+    is_name = isinstance(name, str) and _FULL_NAME.fullmatch(name) is not None
+    return f"https://bitbucket.org/{name}.git" if is_name else ""
+
+
 def _path(repository: str) -> str:
     return f"/repositories/{segments(path_of_key(repository))}"
 
@@ -215,7 +224,11 @@ def _change_request(event: str, payload: Record, start: Delivery) -> Delivery:
         start,
         action="change_request",
         reason="from a fork: Bitbucket keeps no ref of it in this repository" if is_fork else "",
-        ref="" if is_fork else ref_name(change, "source", "branch", "name", prefix="refs/heads/"),
+        ref=base_ref
+        if merge
+        else ""
+        if is_fork
+        else ref_name(change, "source", "branch", "name", prefix="refs/heads/"),
         head=merge or source,
         status_commit=source,
         base=commit_id(change, "destination", "commit", "hash", is_short_allowed=True),
@@ -229,7 +242,7 @@ def _change_request(event: str, payload: Record, start: Delivery) -> Delivery:
 
 
 def _repository(found: Record) -> RemoteRepository:
-    clone_url, key = remote_address(at(found, "links", "html", "href"))
+    clone_url, key = remote_address(_address(found))
     size, language = payloads.number(found, "size"), text(found, "language")
     return RemoteRepository(
         repository=key,

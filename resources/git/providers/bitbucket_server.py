@@ -229,14 +229,15 @@ def _change_request(event: str, change: object, start: Delivery) -> Delivery:
     meaning = _CHANGE_ACTIONS[event]
     source = required_commit(change, "fromRef", "latestCommit")
     merge = commit_id(change, "properties", "mergeCommit", "id") if meaning == "merged" else ""
+    base_ref = ref_name(change, "toRef", "id")
     return replace(
         start,
         action="change_request",
-        ref=f"refs/pull-requests/{number}/from",
+        ref=base_ref if merge else f"refs/pull-requests/{number}/from",
         head=merge or source,
         status_commit=source,
         base=commit_id(change, "toRef", "latestCommit"),
-        base_ref=ref_name(change, "toRef", "id"),
+        base_ref=base_ref,
         merge_ref="" if meaning in {"merged", "closed"} else f"refs/pull-requests/{number}/merge",
         change_number=number,
         change_url=payloads.web_address(change, "links", "self", 0, "href"),

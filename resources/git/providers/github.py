@@ -203,7 +203,7 @@ def _change_request(payload: Record, start: Delivery) -> Delivery:
         start,
         action="change_request" if is_code else "other",
         reason="" if is_code else f"{told or '(none)'!r} changes no code",
-        ref=f"refs/pull/{number}/{'merge' if merge else 'head'}",
+        ref=base_ref if meaning == "merged" else f"refs/pull/{number}/{'merge' if merge else 'head'}",
         before=commit_id(payload, "before"),
         head=merge or source,
         status_commit=source,

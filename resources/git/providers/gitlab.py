@@ -60,6 +60,13 @@ _CHANGE_ACTIONS: dict[str, ChangeAction] = {
     "close": "closed",
     "merge": "merged",
 }
+_STATE_ACTIONS: dict[str, ChangeAction] = {
+    "opened": "updated",
+    "reopened": "opened",
+    "closed": "closed",
+    "merged": "merged",
+}
+"""System hooks give a state in place of an action."""
 
 
 class GitLab:
@@ -224,22 +231,23 @@ def _change_request(payload: Record, start: Delivery) -> Delivery:
     number, told = payloads.number(change, "iid"), text(change, "action")
     if number is None:
         raise WebhookRejected(400, "object_attributes.iid is missing")
-    meaning = _CHANGE_ACTIONS.get(told, "other")
+    meaning = _CHANGE_ACTIONS.get(told, "other") if told else _STATE_ACTIONS.get(text(change, "state"), "other")
     if told == "update" and not _is_code_changed(payload):
         meaning = "other"
     source = required_commit(change, "last_commit", "id")
     merge = commit_id(change, "merge_commit_sha") or commit_id(change, "squash_commit_sha")
+    merge = merge if meaning == "merged" else ""
     base_ref = ref_name(change, "target_branch", prefix="refs/heads/")
     return replace(
         start,
         action="other" if meaning == "other" else "change_request",
         reason=f"{told or '(none)'!r} changes no code" if meaning == "other" else "",
-        ref=f"refs/merge-requests/{number}/head",
+        ref=base_ref if merge else f"refs/merge-requests/{number}/head",
         before=commit_id(change, "oldrev"),
-        head=merge if meaning == "merged" and merge else source,
+        head=merge or source,
         status_commit=source,
         base_ref=base_ref,
-        merge_ref="" if told in {"close", "merge"} else f"refs/merge-requests/{number}/merge",
+        merge_ref="" if meaning in {"closed", "merged"} else f"refs/merge-requests/{number}/merge",
         is_default_branch=_is_default(payload, base_ref),
         change_number=number,
         change_url=payloads.web_address(change, "url"),

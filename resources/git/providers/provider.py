@@ -41,7 +41,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     repository: str = ""
     """Our key, host/owner/name."""
     ref: str = ""
-    """Full name. Of a change request: what to fetch for `head`, in the target repository."""
+    """Full name. Of a change request: what to fetch for `head`, in the target repository ('' where there is none)."""
     before: str = ""
     """The commit that `ref` (a change request: its source branch) was at; '' for a new ref."""
     head: str = ""

@@ -208,6 +208,7 @@ GITHUB_EVENTS = {
         "pull_request",
         _github_change("closed", merge_commit_sha=MERGE, merged=True),
         change_action="merged",
+        ref="refs/heads/main",
         head=MERGE,
         **_CHANGE,
     ),
@@ -418,14 +419,21 @@ GITLAB_EVENTS = {
         change_action="merged",
         head=MERGE,
         merge_ref="",
-        **_MERGE_REQUEST,
+        **{**_MERGE_REQUEST, "ref": "refs/heads/main"},
     ),
     "change squashed": _gitlab_event(
         "Merge Request Hook",
         _gitlab_change("merge", merge_commit_sha=None, squash_commit_sha=MERGE),
         change_action="merged",
         head=MERGE,
-        **_MERGE_REQUEST,
+        **{**_MERGE_REQUEST, "ref": "refs/heads/main"},
+    ),
+    "change of a system hook": _gitlab_event(
+        "System Hook",
+        _gitlab_change("", state="merged", merge_commit_sha=MERGE),
+        change_action="merged",
+        head=MERGE,
+        **{**_MERGE_REQUEST, "ref": "refs/heads/main"},
     ),
     "change closed": _gitlab_event(
         "Merge Request Hook", _gitlab_change("close"), change_action="closed", head=SOURCE, **_MERGE_REQUEST
@@ -532,7 +540,7 @@ def _cloud_event(event: str, payload: dict, **means: object) -> Event:
     headers = {"X-Event-Key": event, "X-Request-UUID": "9b3ba4e4-bd8f", "Content-Type": "application/json"}
     expected = {"event": event, "sender": "ada", "repository": "bitbucket.org/acme/shop", **means}
     whole = {"repository": repository, "actor": {"nickname": "ada", "display_name": "Ada L."}, **payload}
-    return Event(headers, whole, {"clone_url": "https://bitbucket.org/acme/shop", **expected})
+    return Event(headers, whole, {"clone_url": "https://bitbucket.org/acme/shop.git", **expected})
 
 
 def _cloud_ref(commit: str, name: str = "main", kind: str = "branch") -> dict:
@@ -620,6 +628,7 @@ CLOUD_EVENTS = {
         _cloud_change(merge_commit={"hash": MERGE[:12]}),
         change_action="merged",
         head=MERGE[:12],
+        ref="refs/heads/main",
         **_CLOUD_CHANGE,
     ),
     "change closed": _cloud_event(
@@ -634,6 +643,7 @@ CLOUD_EVENTS = {
 def _cloud_host(fake: FakeHost, request: httpx.Request, path: str, body: dict) -> object:
     assert request.headers["Authorization"] == f"Bearer {TOKEN}"
     repository = {
+        "full_name": "acme/shop",
         "links": {"html": {"href": "https://bitbucket.org/acme/shop"}},
         "mainbranch": {"name": "main"},
         "is_private": False,
@@ -680,7 +690,7 @@ BITBUCKET_CLOUD = Case(
     handle=_cloud_host,
     remote=RemoteRepository(
         repository="bitbucket.org/acme/shop",
-        clone_url="https://bitbucket.org/acme/shop",
+        clone_url="https://bitbucket.org/acme/shop.git",
         web_url="https://bitbucket.org/acme/shop",
         default_branch="main",
         visibility="public",
@@ -799,7 +809,7 @@ SERVER_EVENTS = {
         change_action="merged",
         head=MERGE,
         merge_ref="",
-        **_SERVER_CHANGE,
+        **{**_SERVER_CHANGE, "ref": "refs/heads/main"},
     ),
     "change closed": _server_event(
         "pr:declined", _server_change(), change_action="closed", head=SOURCE, **_SERVER_CHANGE
@@ -981,6 +991,7 @@ AZURE_EVENTS = {
         _azure_change(status="completed"),
         change_action="merged",
         head=MERGE,
+        ref="refs/heads/main",
         merge_ref="",
         **_AZURE_CHANGE,
     ),

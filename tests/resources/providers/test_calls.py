@@ -126,7 +126,7 @@ def test_a_refusal_says_its_reason_and_whether_to_retry_but_never_the_token(case
     assert "no [token] thanks" in str(refused.value)
     assert TOKEN not in str(refused.value)
     assert isinstance(refused.value, Transient) == (reason in {"rate_limited", "unavailable"})
-    assert getattr(refused.value, "retry_after", None) == retry_after
+    assert getattr(refused.value, "retry_after_seconds", None) == retry_after
 
 
 @every_provider
