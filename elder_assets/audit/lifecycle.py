@@ -3,11 +3,12 @@
 Both sides are judged by the same rules under the same ruler, so a finding can only be new because the code changed: a
 rule that was added finds what it finds on both sides. A finding is the same when its fingerprint is (decision D5); of
 several that are alike, those in the same file come first, then those whose paths are most alike, so that a moved
-file takes its findings along and a copied one brings new ones.
+file takes its findings along and a copied one brings new ones; within a file they keep their order.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -37,7 +38,7 @@ def match(before: Sequence[Finding], after: Sequence[Finding]) -> Changes:
     left, right = list(before), list(after)
     pairs: list[Pair] = []
     passes = (_same_place, _same_finding) if all(f.kin for f in (*left, *right)) else (_same_mark,)
-    for key in (*passes, _same_words, _same_member):
+    for key in (*passes, _same_words, _same_name, _same_member):
         found = list(_pairs(left, right, key))
         pairs += found
         gone, met = {id(pair.before) for pair in found}, {id(pair.after) for pair in found}
@@ -71,6 +72,21 @@ def _same_words(finding: Finding) -> tuple[str, ...]:
     )
 
 
+def _same_name(finding: Finding) -> tuple[str, ...]:
+    """Its owner went or came, maybe with the suffix of the file: the rule says the same of that name in the file."""
+    name = finding.symbol.rpartition(".")[2]
+    if not name:
+        return ("", finding.fingerprint)
+    folder, _, file = finding.path.rpartition("/")
+    return (
+        current_code(finding.rule),
+        folder,
+        file.partition(".")[0],
+        name,
+        finding.message.replace(finding.symbol, ""),
+    )
+
+
 def _same_member(finding: Finding) -> tuple[str, ...]:
     """Its class was renamed, maybe with its file: the rule says the same of a member of the same name in the folder."""
     owner, _, member = finding.symbol.rpartition(".")
@@ -92,29 +108,58 @@ def _pairs(
 
 
 def _closest(olds: list[Finding], news: list[Finding]) -> Iterator[Pair]:
-    """Pair what is alike: the most similar paths first, then the nearest lines."""
-    if not olds or not news:
+    """Pair what is alike: the files whose paths have most in common first, and in a file in order of lines."""
+    left, right = _by_path(olds), _by_path(news)
+    if len(left) * len(right) > PAIRS_MAX**2:
+        yield from itertools.starmap(Pair, zip(olds, news, strict=False))
         return
-    if len(olds) == len(news) == 1:
-        yield Pair(olds[0], news[0])
-        return
-    ranked = sorted(
-        ((-_alike(old.path, new.path), abs(old.line - new.line), i, j)
-         for i, old in enumerate(olds[:PAIRS_MAX]) for j, new in enumerate(news[:PAIRS_MAX]))
-    )  # fmt: skip
-    used_old: set[int] = set()
-    used_new: set[int] = set()
-    for _, _, i, j in ranked:
-        if i not in used_old and j not in used_new:
-            used_old.add(i)
-            used_new.add(j)
-            yield Pair(olds[i], news[j])
-    for old, new in zip(olds[PAIRS_MAX:], news[PAIRS_MAX:], strict=False):
-        yield Pair(old, new)
+    for old, new in sorted(((old, new) for old in left for new in right), key=lambda paths: -_alike(*paths)):
+        pairs = list(_in_order(left[old], right[new]))
+        yield from pairs
+        gone, met = {id(pair.before) for pair in pairs}, {id(pair.after) for pair in pairs}
+        left[old] = [finding for finding in left[old] if id(finding) not in gone]
+        right[new] = [finding for finding in right[new] if id(finding) not in met]
 
 
 PAIRS_MAX = 300
-"""Findings that are alike in everything but their place: more of them are paired in order."""
+"""Places that are alike in everything but path or line: more of them are paired in the order in which they come."""
+
+
+def _by_path(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for finding in sorted(findings, key=lambda one: (one.path, one.line)):
+        found.setdefault(finding.path, []).append(finding)
+    return found
+
+
+def _in_order(olds: Sequence[Finding], news: Sequence[Finding]) -> Iterator[Pair]:
+    """Pair findings of one file, none crossing another; those left out are such that the lines moved least in all."""
+    if len(olds) != len(news) and max(len(olds), len(news)) <= PAIRS_MAX:
+        few, many = sorted((olds, news), key=len)
+        chosen = [many[index] for index in _nearest([one.line for one in few], [one.line for one in many])]
+        olds, news = (few, chosen) if few is olds else (chosen, few)
+    yield from itertools.starmap(Pair, zip(olds, news, strict=False))
+
+
+def _nearest(few: Sequence[int], many: Sequence[int]) -> list[int]:
+    """Which of many lines, in order, are nearest in all to a few lines, both ascending."""
+    costs = [[0] * (len(many) + 1)]
+    for i, line in enumerate(few, 1):
+        row: list[int] = [COST_MAX] * (len(many) + 1)
+        for j in range(i, len(many) + 1):
+            row[j] = min(row[j - 1], costs[-1][j - 1] + abs(line - many[j - 1]))
+        costs.append(row)
+    chosen: list[int] = []
+    j = len(many)
+    for i in range(len(few), 0, -1):
+        while j > i and costs[i][j - 1] == costs[i][j]:
+            j -= 1
+        j -= 1
+        chosen.append(j)
+    return chosen[::-1]
+
+
+COST_MAX = 1 << 62
 
 
 def _alike(left: str, right: str) -> float:

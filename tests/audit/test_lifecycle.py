@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from elder_assets.audit.former_codes import FORMER_CODES
@@ -46,6 +47,34 @@ def test_of_several_alike_in_a_file_the_nearest_are_paired():
     before = [finding("a.py", 10), finding("a.py", 20, ordinal=1)]
     after = [finding("a.py", 12), finding("a.py", 15, ordinal=1), finding("a.py", 22, ordinal=2)]
     assert told(before, after) == (["a.py:15"], ["a.py:10>a.py:12", "a.py:20>a.py:22"], [])
+
+
+def test_alike_findings_of_a_file_keep_their_order_when_lines_are_put_before_them():
+    """By the nearest line alone the first would take the place of the second."""
+    before = [finding("a.py", 16), finding("a.py", 21, ordinal=1)]
+    after = [finding("a.py", 21), finding("a.py", 26, ordinal=1)]
+    assert told(before, after) == ([], ["a.py:16>a.py:21", "a.py:21>a.py:26"], [])
+    moved = [finding("lib/a.py", 21), finding("lib/a.py", 26, ordinal=1)]
+    assert told(before, moved) == ([], ["a.py:16>lib/a.py:21", "a.py:21>lib/a.py:26"], [])
+
+
+def test_a_changed_path_root_takes_all_findings_along_and_back():
+    """Two packages with a file of the same name and the same findings: each stays with its own folder."""
+    inside = [finding("core/io.py", 3), finding("core/io.py", 9, ordinal=1), finding("web/io.py", 4, ordinal=2)]
+    below = [msgspec.structs.replace(one, path=f"src/{one.path}") for one in inside]
+    pairs = ["core/io.py:3>src/core/io.py:3", "core/io.py:9>src/core/io.py:9", "web/io.py:4>src/web/io.py:4"]
+    assert told(inside, below) == ([], pairs, [])
+    back = [">".join(reversed(pair.split(">"))) for pair in pairs]
+    assert told(below, inside) == ([], back, [])
+
+
+def test_a_function_whose_owner_went_is_known_by_its_name_in_its_file():
+    """A parser that did not understand a new syntax told an owner that is none; the suffix may change along."""
+    before = [finding("web/panel.js", 68, "old", symbol="<anonymous>.Panel", message="<anonymous>.Panel has 254 lines")]
+    after = [finding("web/panel.tsx", 70, "new", symbol="Panel", message="Panel has 254 lines")]
+    assert told(before, after) == ([], ["web/panel.js:68>web/panel.tsx:70"], [])
+    elsewhere = [finding("web/other.js", 70, "new", symbol="Panel", message="Panel has 254 lines")]
+    assert told(before, elsewhere) == (["web/other.js:70"], [], ["web/panel.js:68"])
 
 
 def test_edited_code_of_the_same_symbol_with_the_same_message_is_the_same_finding():
