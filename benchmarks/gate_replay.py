@@ -11,7 +11,8 @@ each finding stands what git's own diff says of its place:
 - *elsewhere*: the change did not touch that file, or the finding has none. Here a wrong match would show;
 - *unknown*: the repository here does not hold the objects that the diff reads.
 
-Conservation is asserted on every change: before = existing + fixed, after = existing + new.
+Conservation is asserted on every change: before = existing + fixed, after = existing + new. Suppressed findings are
+told too, since they are there.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from elder_assets.audit.gate import GateResult  # noqa: E402
-from elder_assets.audit.model import Finding, Tier, Verdict  # noqa: E402
+from elder_assets.audit.model import Finding, Tier  # noqa: E402
 from resources.audits import gate_change  # noqa: E402
 from resources.git.commands import ENVIRONMENT, command  # noqa: E402
 from resources.git.repository import borrow, find_git_dir  # noqa: E402
@@ -95,20 +96,18 @@ def origin_of(finding: Finding, written: dict[str, set[int]] | None) -> str:
 
 
 def check_conservation(result: GateResult) -> None:
-    """Raise NotConserved unless each finding of both sides is in the outcome exactly once."""
+    """Raise NotConserved unless each open finding of both sides is in the outcome exactly once."""
     changes = result.changes
     sides = (
         (result.before, [*(pair.before for pair in changes.existing), *changes.fixed]),
         (result.after, [*(pair.after for pair in changes.existing), *changes.new]),
     )
     for verdict, told in sides:
-        if Counter(map(id, told)) != Counter(map(id, _shown(verdict))):
-            msg = f"{verdict.snapshot.commit}: {len(_shown(verdict))} findings, {len(told)} told"
+        shown = Counter((one.fingerprint, one.path) for one in verdict.findings if one.tier is not Tier.SHADOW)
+        counted = Counter((one.fingerprint, one.path) for one in told)
+        if shown - counted or len({id(one) for one in told}) != len(told):
+            msg = f"{verdict.snapshot.commit}: {shown.total()} open findings, {counted.total()} told"
             raise NotConserved(msg)
-
-
-def _shown(verdict: Verdict) -> list[Finding]:
-    return [finding for finding in verdict.findings if finding.tier is not Tier.SHADOW]
 
 
 def replay(repository: Path, commits: list[str], home: Path) -> Iterator[tuple[str, GateResult]]:

@@ -10,10 +10,14 @@ import pytest
 from click.testing import CliRunner, Result
 from test_same_result import Shop, basket
 
+from elder_assets.audit import engine, judgement, registry
+from elder_assets.audit.gate import GateResult
 from elder_assets.audit.gate_report import to_gate_markdown
-from elder_assets.audit.model import Severity, Tier
+from elder_assets.audit.model import Severity, Status, Tier
+from elder_assets.audit.registry import Catalogue, catalogue
 from elder_assets.audit.ruler import default_ruler
 from elder_assets.cli import elder
+from resources import audits
 from resources.audits import gate_change, today
 from resources.settings import load_settings
 
@@ -36,6 +40,11 @@ def run(shop: Shop, *arguments: str) -> Result:
 
 def document(shop: Shop) -> dict:
     return msgspec.json.decode(run(shop, "--format", "json").stdout)
+
+
+def rules_of(result: GateResult) -> set[str]:
+    """Rules with a finding on the base that is still there."""
+    return {pair.before.rule for pair in result.changes.existing}
 
 
 def test_an_old_defect_fails_nobody(shop: Shop):
@@ -80,16 +89,54 @@ def test_what_others_landed_meanwhile_counts_for_nobody(shop: Shop):
 
 
 def test_a_rule_that_becomes_stricter_fails_no_untouched_code(tmp_path: Path, shop: Shop):
+    """Stricter in tier, severity and limit: the code of the base is too complex only by the new limit."""
     ruler = default_ruler()
     rules = {
-        code: msgspec.structs.replace(measure, tier=Tier.GATE, severity=Severity.CRITICAL)
+        code: msgspec.structs.replace(
+            measure, tier=Tier.GATE, severity=Severity.CRITICAL, limits=dict.fromkeys(measure.limits, 1)
+        )
         for code, measure in ruler.rules.items()
     }
     file = tmp_path / "strict.json"
     file.write_bytes(msgspec.structs.replace(ruler, rules=rules).document())
-    shop.commit("docs: say more", {"README.md": "# Shop\n\nRun it today.\n"})
+    shop.commit("feat: more", {"shop/more.py": "MORE = 1\n"})
+    assert "STR013" not in rules_of(gate_change(str(shop.folder), load_settings(), "main"))
     result = run(shop, "--ruler", str(file))
     assert result.return_value == 0, result.output
+
+
+def test_a_rule_that_was_added_fails_no_untouched_code(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    """An older Elder, which did not have the rule, judged the base and kept what it said."""
+    with monkeypatch.context() as older:
+        whole = catalogue()
+        less = Catalogue(whole.magics, tuple(rule for rule in whole.rules if rule.code != "STR001"))
+        for module in (engine, registry):
+            older.setattr(module, "catalogue", lambda: less)
+        for module in (audits, judgement):
+            older.setattr(module, "code_digest", lambda: "0" * 64)
+        assert rules_of(gate_change(str(shop.folder), load_settings(), "main")) & {"STR001"} == set()
+    shop.commit("docs: say more", {"README.md": "# Shop\n\nRun it today.\n"})
+    result = gate_change(str(shop.folder), load_settings(), "main")
+    assert "STR001" in rules_of(result)
+    assert (result.status, result.changes.new) == (Status.PASSED, ())
+
+
+def test_an_edited_command_of_a_step_that_could_never_fail_is_not_new(shop: Shop):
+    """The line is written anew, the step is the same; another step that cannot fail is new."""
+    steps = "on: pull_request\njobs:\n  test:\n    steps:\n      - name: Tests\n        run: pytest {} || true\n"
+    path = ".github/workflows/ci.yml"
+    shop.git("checkout", "-q", "main")
+    shop.commit("ci: test", {path: steps.format("")})
+    shop.git("checkout", "-q", "-B", "change")
+    shop.commit("ci: say less", {path: steps.format("--tb=short")})
+    result = gate_change(str(shop.folder), load_settings(), "main")
+    assert "FLW004" in rules_of(result)
+    assert "FLW004" not in {finding.rule for finding in result.changes.new}
+    shop.commit(
+        "ci: lint", {path: steps.format("--tb=short") + "      - name: Lint\n        run: ruff check || true\n"}
+    )
+    result = gate_change(str(shop.folder), load_settings(), "main")
+    assert [finding.message.partition(" (")[0] for finding in result.failing] == ["Step 'Lint'"]
 
 
 def test_branches_without_a_common_commit_are_refused(shop: Shop):
