@@ -1,0 +1,84 @@
+"""One gettext catalogue for pages and notifiers. English is the text in the code; `<language>.po` holds the others.
+
+`ja.po` is read as it is at the first use: no compiled file can be older than its source. A test compares it with the
+texts in the code. Add a language by adding its file here.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from elder_assets.audit.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from babel.support import NullTranslations
+
+Language = Literal["en", "ja"]
+LANGUAGES: tuple[Language, ...] = ("en", "ja")
+FOLDER = Path(__file__).parent
+
+
+@cache
+def translator(language: str) -> NullTranslations:
+    """What translates into a language: `gettext`, `ngettext`, `pgettext`, `npgettext`.
+
+    Raises:
+        ConfigurationError: Elder does not speak that language.
+    """
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+    from babel.support import NullTranslations, Translations
+
+    if language not in LANGUAGES:
+        raise ConfigurationError("language", language, LANGUAGES)
+    if language == "en":
+        return NullTranslations()
+    compiled = BytesIO()
+    with (FOLDER / f"{language}.po").open("rb") as source:
+        write_mo(compiled, read_po(source, locale=language, abort_invalid=True))
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+def magic_name(language: str, magic: str) -> str:
+    """A magic's name for people; the name itself where it is none of the eight."""
+    t = translator(language)
+    names = {
+        "integrity": t.pgettext("magic", "Integrity"),
+        "tdd": t.pgettext("magic", "TDD"),
+        "flow": t.pgettext("magic", "Flow"),
+        "sages": t.pgettext("magic", "Sages"),
+        "git": t.pgettext("magic", "Git"),
+        "servant": t.pgettext("magic", "Servant"),
+        "strict": t.pgettext("magic", "Strict"),
+        "predictive": t.pgettext("magic", "Predictive"),
+    }
+    return str(names.get(magic, magic))
+
+
+def status_name(language: str, status: str) -> str:
+    """A status of a repository or a gate for people; the word itself where it is another."""
+    t = translator(language)
+    names = {
+        "passed": t.pgettext("status", "passed"),
+        "warning": t.pgettext("status", "warning"),
+        "failed": t.pgettext("status", "failed"),
+        "error": t.pgettext("status", "error"),
+        "insufficient": t.pgettext("status", "insufficient"),
+        "not applicable": t.pgettext("status", "not applicable"),
+    }
+    return str(names.get(status, status))
+
+
+def severity_name(language: str, severity: str) -> str:
+    """The urgency of an alert for people."""
+    t = translator(language)
+    names = {
+        "info": t.pgettext("severity", "information"),
+        "warning": t.pgettext("severity", "warning"),
+        "critical": t.pgettext("severity", "critical"),
+    }
+    return str(names.get(severity, severity))
