@@ -109,8 +109,7 @@ def audit(  # noqa: PLR0917 - one parameter an option
     """Audit a repository and print the report."""
     from elder_assets.audit.report import verdict_failure
 
-    if with_sarif and form not in cli_report.TAKES_IMPORTED:
-        raise click.UsageError(f"--with-sarif goes with --format {', '.join(sorted(cli_report.TAKES_IMPORTED))}")
+    cli_report.check_options(form, output, has_imported=bool(with_sarif))
     files = cli_report.read_files(with_sarif, _roots(target) if with_sarif else [])
     applied = _audit(
         target, ref, staged=staged, baseline=baseline, since=since, magics=magics, ruler_file=ruler_file, quiet=quiet

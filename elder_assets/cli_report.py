@@ -19,9 +19,23 @@ if TYPE_CHECKING:
     from elder_assets.audit.sarif_import import Imported
     from elder_assets.audit.suppression import Applied
 
-FORMATS = ("text", "json", "sarif", "junit", "csv")
-TAKES_IMPORTED = frozenset({"text", "json", "sarif"})
+FORMATS = ("text", "json", "sarif", "junit", "csv", "parquet", "html")
+BINARY = frozenset({"parquet"})
+"""Formats that are no text, so that they go to a file only."""
+TAKES_IMPORTED = frozenset({"text", "json", "sarif", "html"})
 """Formats that have a place for findings of other tools."""
+
+
+def check_options(form: str, output: Path | None, *, has_imported: bool) -> None:
+    """Refuse options that do not go together, before anything is audited.
+
+    Raises:
+        click.UsageError: they do not.
+    """
+    if has_imported and form not in TAKES_IMPORTED:
+        raise click.UsageError(f"--with-sarif goes with --format {', '.join(sorted(TAKES_IMPORTED))}")
+    if form in BINARY and output is None:
+        raise click.UsageError(f"--format {form} is no text; name a file with --output")
 
 
 def read_files(paths: Sequence[Path], roots: Sequence[Path]) -> list[Imported]:
@@ -73,8 +87,26 @@ def render(
         from elder_assets.audit.exports import to_csv, to_junit
 
         return [(to_junit(verdict) if form == "junit" else to_csv(verdict)).encode("utf-8", errors="replace")]
+    if form in {"parquet", "html"}:
+        return [_with_platform(applied, form, imported)]
     style = style_for(is_terminal=sys.stdout.isatty() and not is_file)
     return [to_text(applied, style, show_all=show_all, imported=imported).encode("utf-8", errors="replace")]
+
+
+def _with_platform(applied: Applied, form: str, imported: Sequence[CountedFile]) -> bytes:
+    """A report that needs packages of the platform: pandas and pyarrow, or plotly."""
+    try:
+        if form == "parquet":
+            from elder_assets.audit.frames import findings_parquet
+
+            return findings_parquet(applied.verdict)
+        from dash_app.html_report import to_html
+
+        return to_html(applied, imported, version=elder_version()).encode("utf-8", errors="replace")
+    except ImportError as error:  # pandas raises it without a name where pyarrow is missing
+        package = (error.name or "pyarrow").partition(".")[0]
+        hint = "`pip install 'elder[platform]'` installs it"
+        raise click.UsageError(f"--format {form} needs {package}, which is not installed; {hint}") from error
 
 
 def sarif_parts(log: dict[str, Any], *, is_file: bool) -> list[bytes]:

@@ -334,6 +334,19 @@ def verdict_frames(
     return found
 
 
+def findings_parquet(verdict: Verdict) -> bytes:
+    """Findings as a Parquet file, shadow rules left out: one row a finding, the columns of FINDINGS and then `commit`.
+
+    Raises:
+        ModuleNotFoundError: pyarrow is not installed.
+    """
+    content = frame(FINDINGS, ({**rows.identity(verdict), **row} for row in rows.finding_rows(verdict)))
+    shown = content[content["tier"] != Tier.SHADOW.value].reset_index(drop=True)
+    shown["commit"] = pd.Series([verdict.snapshot.commit] * len(shown), dtype="str")
+    table: bytes = shown.to_parquet(None, engine="pyarrow", index=False)
+    return table
+
+
 def weeks_frame(repository: str, scored: Iterable[WeekScore]) -> pd.DataFrame:
     """Scores of weeks, in the order given. Not validated."""
     return frame(WEEKS, ({"repository": repository, **rows.week_row(row)} for row in scored))

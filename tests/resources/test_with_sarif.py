@@ -89,7 +89,7 @@ def test_sarif_has_a_run_for_each_tool(tmp_path: Path, folder: Path, scan: Path)
 
 def test_other_formats_refuse_them(tmp_path: Path, folder: Path, scan: Path):
     done = elder(tmp_path, "audit", folder, "--format", "csv", "--with-sarif", scan)
-    assert (done.returncode, done.stderr) == (2, "elder: --with-sarif goes with --format json, sarif, text\n")
+    assert (done.returncode, done.stderr) == (2, "elder: --with-sarif goes with --format html, json, sarif, text\n")
 
 
 def test_a_wrong_file_is_one_line_and_no_audit(tmp_path: Path, folder: Path):
