@@ -4,6 +4,7 @@
 rows. `elder audit` never imports this package: an audit needs git and the facts cache only.
 """
 
-from resources.store.store import Repository, Store, open_store
+from resources.store.database import Repository
+from resources.store.store import Store, open_store
 
 __all__ = ["Repository", "Store", "open_store"]

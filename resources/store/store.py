@@ -7,16 +7,13 @@ imported by those readers alone).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, Engine, RowMapping
+from sqlalchemy.engine import Connection, RowMapping
 
 from elder_assets.audit import rows
 from elder_assets.audit.dates import utc
@@ -25,31 +22,26 @@ from elder_assets.audit.model import AuditKey, Coverage, RuleOutcome, Skipped, S
 from elder_assets.audit.registry import MAGIC_ORDER
 from resources.store import tables
 from resources.store.addresses import without_credentials
+from resources.store.database import (
+    Clock,
+    Repository,
+    make_engine,
+    migrate,
+    now_utc,
+    storable,
+    without_statement,
+)
+from resources.store.findings import FindingsOverTime, Latest, Observed
+from resources.store.gates import Gates
+from resources.store.teams import Teams
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from elder_assets.audit.history import WeekScore
 
-Clock = Callable[[], datetime]
 BIGINT_MAX = 2**63 - 1
 DEFAULT = "default"
-
-
-def now_utc() -> datetime:
-    """The time of day; tests hand in another clock."""
-    return datetime.now(UTC)
-
-
-class Repository(msgspec.Struct, frozen=True, kw_only=True):
-    """A repository that Elder audits."""
-
-    id: int
-    key: str
-    url: str
-    team_id: int | None
-    added_at: datetime
-    removed_at: datetime | None
 
 
 def open_store(url: str, clock: Clock = now_utc) -> Store:
@@ -63,139 +55,16 @@ def open_store(url: str, clock: Clock = now_utc) -> Store:
         StoreError: the database cannot be reached, or a newer Elder has changed its schema.
     """
     try:
-        engine = _engine(sa.make_url(url))
-        _migrate(engine)
+        engine = make_engine(sa.make_url(url))
+        migrate(engine)
     except sa.exc.SQLAlchemyError as error:
-        msg = f"the results store cannot be opened: {_without_statement(error)}"
+        msg = f"the results store cannot be opened: {without_statement(error)}"
         raise StoreError(msg) from error
     return Store(engine, clock)
 
 
-def _without_statement(error: sa.exc.SQLAlchemyError) -> str:
-    """The database's own words: no SQL, no values, no address with a password in it."""
-    return str(getattr(error, "orig", None) or type(error).__name__).strip().split("\n")[0]
-
-
-def _engine(url: sa.URL) -> Engine:
-    if url.get_backend_name() == "postgresql":
-        engine = sa.create_engine(url, pool_pre_ping=True)
-        sa.event.listen(engine, "connect", _set_up_postgresql, insert=True)
-        return engine
-    if url.get_backend_name() != "sqlite":
-        msg = f"the results store lives in SQLite or PostgreSQL, not in {url.get_backend_name()}"
-        raise StoreError(msg)
-    if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": 30})
-    sa.event.listen(engine, "connect", _set_up_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _set_up_postgresql(connection: Any, _record: Any) -> None:
-    """Look for tables in our schema alone: Dagster's may lie in the same database, some under the same names."""
-    was_autocommit, connection.autocommit = connection.autocommit, True
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET SESSION search_path = {tables.POSTGRESQL_SCHEMA}")
-    connection.autocommit = was_autocommit
-
-
-def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # or the driver begins transactions by its own rules, and not around DDL
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """A writer takes the lock at once: a read that turns into a write would fail under another writer."""
-    is_write = connection.get_execution_options().get("elder_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
-
-
-MIGRATION_LOCK = 0x656C646572
-"""PostgreSQL advisory lock that only one migrating process holds."""
-
-
-def _migrate(engine: Engine) -> None:
-    with engine.connect() as connection:
-        if _revision(connection) == tables.REVISION:
-            return
-    with engine.connect().execution_options(elder_write=True) as connection, connection.begin():
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-            connection.execute(sa.schema.CreateSchema(tables.POSTGRESQL_SCHEMA, if_not_exists=True))
-        found = _revision(connection)
-        if found and found > tables.REVISION:
-            msg = f"the results store has schema {found}, newer than {tables.REVISION}: upgrade Elder"
-            raise StoreError(msg)
-        if found != tables.REVISION:
-            _upgrade(connection)
-
-
-def _revision(connection: Connection) -> str | None:
-    if not sa.inspect(connection).has_table("alembic_version"):
-        return None
-    revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-    return revision
-
-
-def _upgrade(connection: Connection) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.set_main_option("path_separator", "newline")
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
-class Store:
+class Store(FindingsOverTime, Teams, Gates):
     """The results store; open it with `open_store`."""
-
-    def __init__(self, engine: Engine, clock: Clock = now_utc) -> None:
-        self._engine = engine
-        self._clock = clock
-
-    def close(self) -> None:
-        """Give back every connection."""
-        self._engine.dispose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._translated(), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with (
-            self._translated(),
-            self._engine.connect().execution_options(elder_write=True) as connection,
-            connection.begin(),
-        ):
-            yield connection
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sa.exc.SQLAlchemyError as error:
-            msg = f"the results store failed: {_without_statement(error)}"
-            raise StoreError(msg) from error
-
-    def _insert_new(self, connection: Connection, table: sa.Table, row: Mapping[str, Any]) -> int | None:
-        """Insert a row; the value of its primary key, or None when its unique key is taken."""
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        key = next(iter(table.primary_key.columns))
-        statement = dialect.insert(table).values(**row).on_conflict_do_nothing().returning(key)
-        inserted: int | None = connection.scalar(statement)
-        return inserted
 
     # --- repositories ---------------------------------------------------------------------------------
 
@@ -254,17 +123,6 @@ class Store:
         with self._reading() as connection:
             return self._repository(connection, key)
 
-    def _repository(self, connection: Connection, key: str) -> Repository:
-        table, alias = tables.repositories, tables.repository_aliases
-        row = connection.execute(sa.select(table).where(table.c.key == key)).mappings().one_or_none()
-        if row is None:
-            joined = sa.select(table).join(alias, alias.c.repository_id == table.c.id).where(alias.c.alias == key)
-            row = connection.execute(joined).mappings().one_or_none()
-        if row is None:
-            msg = f"{key} is not registered; add it with: elder repo add <path or URL>"
-            raise RepositoryNotFound(msg)
-        return Repository(**row)
-
     def repositories(self, *, with_removed: bool = False) -> list[Repository]:
         """Every registered repository, in order of key."""
         statement = sa.select(tables.repositories).order_by(tables.repositories.c.key)
@@ -276,7 +134,12 @@ class Store:
     # --- audits ---------------------------------------------------------------------------------------
 
     def record(
-        self, verdict: Verdict, ruler_document: bytes, run_id: str | None = None, kind: str | None = None
+        self,
+        verdict: Verdict,
+        ruler_document: bytes,
+        run_id: str | None = None,
+        kind: str | None = None,
+        observed: Observed | None = None,
     ) -> int:
         """Keep a verdict, in one transaction, and return the id of its snapshot.
 
@@ -287,6 +150,7 @@ class Store:
             ruler_document: what judged; its sha256 is `verdict.ruler`.
             run_id: of the Dagster run.
             kind: why it was audited, when it is not the snapshot's own kind.
+            observed: what else the audit saw; then, for kind default, the findings' lives go on (D12, D13).
 
         Raises:
             RepositoryNotFound: the repository is not registered.
@@ -309,14 +173,25 @@ class Store:
                 snapshot_id = connection.scalars(sa.select(tables.snapshots.c.id).where(*key)).one()
             else:
                 _insert_results(connection, snapshot_id, verdict)
+            audited_at = self._clock()
             event = {
                 "snapshot_id": snapshot_id,
                 "kind": kind or verdict.snapshot.kind,
-                "audited_at": self._clock(),
+                "audited_at": audited_at,
                 "run_id": run_id,
                 "content_digest": content_digest(verdict),
             }
-            connection.execute(sa.insert(tables.audits).values(**event))
+            audit_id = connection.scalars(sa.insert(tables.audits).returning(tables.audits.c.id), event).one()
+            if observed is not None and event["kind"] == DEFAULT:
+                audit = Latest(
+                    audit_id=audit_id,
+                    snapshot_id=snapshot_id,
+                    commit=verdict.snapshot.commit,
+                    ruler=verdict.ruler,
+                    as_of=row["as_of"],
+                    audited_at=audited_at,
+                )
+                self._advance(connection, repository.id, audit, verdict, observed)
             return snapshot_id
 
     def last_audited_commit(self, repository: str, other_than: str = "") -> str | None:
@@ -421,7 +296,7 @@ class Store:
             self._insert_new(connection, tables.rulers, ruler)
             content = []
             for row in scored:
-                values = _storable({name: value for name, value in rows.week_row(row).items() if name != "as_of_utc"})
+                values = storable({name: value for name, value in rows.week_row(row).items() if name != "as_of_utc"})
                 times = {"as_of": utc(row.as_of), "recorded_at": self._clock()}
                 content.append({"repository_id": found.id, **values, **times})
             if not content:
@@ -531,17 +406,8 @@ def content_digest(verdict: Verdict) -> str:
     snapshot = _snapshot_row(verdict, repository_id=0)
     del snapshot["notes"], snapshot["as_of"]
     parts = (rows.finding_rows(verdict), rows.outcome_rows(verdict), rows.score_rows(verdict))
-    said = [[_storable(row | {"duration_ms": 0}) for row in part] for part in parts]
+    said = [[storable(row | {"duration_ms": 0}) for row in part] for part in parts]
     return hashlib.sha256(msgspec.json.encode([verdict.snapshot.repository, snapshot, said])).hexdigest()
-
-
-def _storable(value: Any) -> Any:
-    """A value as both databases can hold it: PostgreSQL knows no NUL, neither knows half a surrogate pair."""
-    if isinstance(value, str):
-        return value.replace("\0", "\\x00").encode("utf-8", errors="backslashreplace").decode()
-    if isinstance(value, dict):
-        return {name: _storable(item) for name, item in value.items()}
-    return [_storable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _snapshot_row(verdict: Verdict, repository_id: int) -> dict[str, Any]:
@@ -558,12 +424,12 @@ def _snapshot_row(verdict: Verdict, repository_id: int) -> dict[str, Any]:
         "as_of_seconds": min(max(snapshot.as_of, -BIGINT_MAX), BIGINT_MAX),
         "is_shallow": snapshot.is_shallow,
         "is_partial": snapshot.is_partial,
-        "notes": _storable(snapshot.notes),
+        "notes": storable(snapshot.notes),
         "eligible_files": coverage.eligible,
         "analysed_files": coverage.analysed,
-        "skipped": _storable([[skipped.path, skipped.reason] for skipped in coverage.skipped]),
+        "skipped": storable([[skipped.path, skipped.reason] for skipped in coverage.skipped]),
         "status": verdict.status.value,
-        "reason": _storable(verdict.reason),
+        "reason": storable(verdict.reason),
         **rows.score_columns(verdict.score),
     }
 
@@ -574,9 +440,8 @@ def _insert_results(connection: Connection, snapshot_id: int, verdict: Verdict) 
         (tables.outcomes, rows.outcome_rows(verdict)),
         (tables.scores, rows.score_rows(verdict)),
     ):
-        storable = [{"snapshot_id": snapshot_id} | _storable(row) for row in content]
-        if storable:
-            connection.execute(sa.insert(table), storable)
+        if values := [{"snapshot_id": snapshot_id} | storable(row) for row in content]:
+            connection.execute(sa.insert(table), values)
 
 
 def _snapshots_statement(

@@ -2,7 +2,8 @@
 
 Append-only: a row about an audit is never changed. `snapshots` holds what was judged, once for each audit key
 (decision D2); `audits` holds every time it happened, why (kind) and by which run. Findings belong to a snapshot;
-their lifecycle (events, `latest`, roll-ups: D13) will be tables of their own beside these.
+`finding_events` says what became of each from audit to audit (D13). `finding_states`, `latest`, `latest_magics` and
+`latest_rules` are projections: what holds now, written in the audit's own transaction, for pages to read.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0002"
+REVISION = "0003"
 """Newest migration; a test compares it with `migrations/versions/`."""
 
 POSTGRESQL_SCHEMA = "elder"
@@ -190,3 +191,260 @@ week_scores = sa.Table(
     sa.Column("recorded_at", UtcDateTime, nullable=False, comment="knowledge time"),
     sa.UniqueConstraint("repository_id", "ruler", "week", "magic", "commit", "state", name="uq_week_scores_point"),
 )
+
+# --- teams -----------------------------------------------------------------------------------------------
+
+teams = sa.Table(
+    "teams",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False, unique=True, comment="payments"),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("added_at", UtcDateTime, nullable=False),
+    sa.Column("removed_at", UtcDateTime),
+)
+
+memberships = sa.Table(
+    "memberships",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), nullable=False),
+    sa.Column("team_id", BIG, sa.ForeignKey("teams.id")),
+    sa.Column("origin", sa.Text, nullable=False, comment="registry or elder.yaml"),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("until", UtcDateTime, comment="null while it holds"),
+    sa.Index(None, "repository_id"),
+)
+
+team_policies = sa.Table(
+    "team_policies",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("team_id", BIG, sa.ForeignKey("teams.id"), nullable=False),
+    sa.Column("document", sa.Text, nullable=False, comment="the policy, YAML; '' = none"),
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("recorded_at", UtcDateTime, nullable=False),
+    sa.Index(None, "team_id"),
+)
+
+# --- findings over time ----------------------------------------------------------------------------------
+
+finding_states = sa.Table(
+    "finding_states",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True, comment="the finding's own id, for good"),
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), nullable=False),
+    sa.Column("source", sa.Text, nullable=False, comment="elder, or the tool that it was imported from"),
+    sa.Column("standing", sa.Text, nullable=False, comment="open, suppressed, fixed or removed"),
+    sa.Column("magic", sa.Text, nullable=False),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("tier", sa.Text, nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("line", sa.BigInteger, nullable=False),
+    sa.Column("symbol", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("remedy", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("kin", sa.Text, nullable=False),
+    sa.Column("unit", sa.Text, nullable=False),
+    sa.Column("first_commit", sa.Text, nullable=False),
+    sa.Column("first_seen", UtcDateTime, nullable=False, comment="valid time of that commit"),
+    sa.Column("first_audit_id", BIG, sa.ForeignKey("audits.id")),
+    sa.Column("last_commit", sa.Text, nullable=False),
+    sa.Column("last_seen", UtcDateTime, nullable=False),
+    sa.Column("closed_at", UtcDateTime, comment="valid time; null while it is active"),
+    sa.Column("arrival", sa.Text, nullable=False, comment="new, unveiled or reopened: how it came the last time"),
+    sa.Column("times_reopened", sa.BigInteger, nullable=False),
+    sa.Column("introduced_commit", sa.Text, comment="that wrote the line; null where it is not known"),
+    sa.Column("introduced_change", sa.Text, comment="first-parent commit that brought it to the branch"),
+    sa.Column("introduced_at", UtcDateTime),
+    sa.Column("suppression", sa.JSON, comment="reason, until, origin, place; null unless suppressed"),
+    sa.Index(None, "repository_id", "standing"),
+    sa.Index(None, "rule", "standing"),
+)
+
+finding_events = sa.Table(
+    "finding_events",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("finding_id", BIG, sa.ForeignKey("finding_states.id"), nullable=False),
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), nullable=False),
+    sa.Column("audit_id", BIG, sa.ForeignKey("audits.id")),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("commit", sa.Text, nullable=False),
+    sa.Column("as_of", UtcDateTime, nullable=False, comment="valid time"),
+    sa.Column("recorded_at", UtcDateTime, nullable=False, comment="knowledge time"),
+    sa.Column("detail", sa.JSON, nullable=False),
+    sa.Index(None, "finding_id"),
+    sa.Index(None, "repository_id", "as_of"),
+)
+
+audit_counts = sa.Table(
+    "audit_counts",
+    METADATA,
+    sa.Column("audit_id", BIG, sa.ForeignKey("audits.id"), primary_key=True),
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), nullable=False),
+    sa.Column("as_of", UtcDateTime, nullable=False),
+    sa.Column("previous", sa.BigInteger, nullable=False),
+    sa.Column("new", sa.BigInteger, nullable=False),
+    sa.Column("unveiled", sa.BigInteger, nullable=False),
+    sa.Column("reopened", sa.BigInteger, nullable=False),
+    sa.Column("open", sa.BigInteger, nullable=False),
+    sa.Column("suppressed", sa.BigInteger, nullable=False),
+    sa.Column("fixed", sa.BigInteger, nullable=False),
+    sa.Column("removed", sa.BigInteger, nullable=False),
+    sa.Column("not_answered", sa.BigInteger, nullable=False),
+    sa.Column("evaluated_on", sa.Date, nullable=False, comment="day on which suppressions held (D11)"),
+    sa.Column("score_exact", sa.Text, comment="after suppressions"),
+    sa.Column("score", sa.Float(53)),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Index(None, "repository_id", "as_of"),
+)
+
+audit_failures = sa.Table(
+    "audit_failures",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Text),
+    sa.Column("failed_at", UtcDateTime, nullable=False),
+    sa.Index(None, "repository_id"),
+)
+
+latest = sa.Table(
+    "latest",
+    METADATA,
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), primary_key=True),
+    sa.Column("audit_id", BIG, sa.ForeignKey("audits.id"), nullable=False),
+    sa.Column("snapshot_id", BIG, sa.ForeignKey("snapshots.id"), nullable=False),
+    sa.Column("commit", sa.Text, nullable=False),
+    sa.Column("as_of", UtcDateTime, nullable=False),
+    sa.Column("audited_at", UtcDateTime, nullable=False),
+    sa.Column("run_id", sa.Text),
+    sa.Column("ruler", sa.Text, nullable=False),
+    sa.Column("profile", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, comment="after suppressions"),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("score_exact", sa.Text),
+    sa.Column("score", sa.Float(53)),
+    sa.Column("eligible_files", sa.BigInteger, nullable=False),
+    sa.Column("analysed_files", sa.BigInteger, nullable=False),
+    sa.Column("open", sa.BigInteger, nullable=False),
+    sa.Column("suppressed", sa.BigInteger, nullable=False),
+    sa.Column("critical", sa.BigInteger, nullable=False, comment="open, tier gate"),
+    sa.Column("high", sa.BigInteger, nullable=False, comment="open, tier gate"),
+    sa.Column("problems", sa.JSON, nullable=False, comment="suppressions that do not do what was meant"),
+)
+
+latest_magics = sa.Table(
+    "latest_magics",
+    METADATA,
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), primary_key=True),
+    sa.Column("magic", sa.Text, primary_key=True),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("score_exact", sa.Text),
+    sa.Column("score", sa.Float(53)),
+    sa.Column("weight_share", sa.Text, nullable=False),
+    sa.Column("findings", sa.BigInteger, nullable=False, comment="open"),
+    sa.Column("suggestions", sa.BigInteger, nullable=False),
+    sa.Column("units", sa.BigInteger, nullable=False),
+    sa.Column("affected", sa.BigInteger, nullable=False),
+    sa.Column("duration_ms", sa.Float(53), nullable=False),
+)
+
+latest_rules = sa.Table(
+    "latest_rules",
+    METADATA,
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), primary_key=True),
+    sa.Column("rule", sa.Text, primary_key=True),
+    sa.Column("severity", sa.Text, primary_key=True),
+    sa.Column("magic", sa.Text, nullable=False),
+    sa.Column("tier", sa.Text, nullable=False),
+    sa.Column("open", sa.BigInteger, nullable=False),
+    sa.Column("suppressed", sa.BigInteger, nullable=False),
+)
+
+gates = sa.Table(
+    "gates",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), nullable=False),
+    sa.Column("base", sa.Text, nullable=False, comment="merge base"),
+    sa.Column("head", sa.Text, nullable=False),
+    sa.Column("change_number", sa.BigInteger, comment="of the change request, where there is one"),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("ruler", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("failing", sa.BigInteger, nullable=False),
+    sa.Column("new", sa.BigInteger, nullable=False),
+    sa.Column("fixed", sa.BigInteger, nullable=False),
+    sa.Column("suppressed", sa.BigInteger, nullable=False),
+    sa.Column("report", sa.JSON, nullable=False, comment="the gate's JSON document"),
+    sa.Column("run_id", sa.Text),
+    sa.Column("judged_at", UtcDateTime, nullable=False),
+    sa.Index(None, "repository_id", "judged_at"),
+)
+
+suppression_requests = sa.Table(
+    "suppression_requests",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), nullable=False),
+    sa.Column("finding_id", BIG, sa.ForeignKey("finding_states.id"), comment="when it is about one finding"),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("until", sa.Date, nullable=False),
+    sa.Column("requested_by", sa.Text, nullable=False),
+    sa.Column("requested_at", UtcDateTime, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, comment="pending, approved or denied"),
+    sa.Column("decided_by", sa.Text),
+    sa.Column("decided_at", UtcDateTime),
+    sa.Column("decision_reason", sa.Text, nullable=False),
+    sa.Index(None, "repository_id", "state"),
+)
+
+imports = sa.Table(
+    "imports",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), nullable=False),
+    sa.Column("commit", sa.Text, nullable=False),
+    sa.Column("tool", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False, comment="sha256 of the file"),
+    sa.Column("findings", sa.JSON, nullable=False),
+    sa.Column("skipped", sa.JSON, nullable=False),
+    sa.Column("imported_at", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("repository_id", "commit", "tool", "digest", name="uq_imports_file"),
+)
+
+scorecards = sa.Table(
+    "scorecards",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("team_id", BIG, sa.ForeignKey("teams.id"), nullable=False),
+    sa.Column("week", sa.Text, nullable=False, comment="Monday, 2026-02-09"),
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), nullable=False),
+    sa.Column("magic", sa.Text, nullable=False, comment="'' = the whole"),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("score", sa.Float(53)),
+    sa.Column("coverage_pct", sa.Float(53)),
+    sa.Column("gates_passed", sa.BigInteger, nullable=False),
+    sa.Column("gates_failed", sa.BigInteger, nullable=False),
+    sa.Column("open", sa.BigInteger),
+    sa.Column("new", sa.BigInteger),
+    sa.Column("fixed", sa.BigInteger),
+    sa.Column("level", sa.Text, nullable=False, comment="none, bronze, silver, gold; '' for a magic"),
+    sa.Column("missing", sa.Text, nullable=False, comment="what the next level still asks for"),
+    sa.Column("trend", sa.Float(53), comment="points a week over the last eight weeks"),
+    sa.Column("recorded_at", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("team_id", "week", "repository_id", "magic", name="uq_scorecards_row"),
+)
+"""A projection: a week's rows are written again while it runs."""

@@ -27,7 +27,8 @@ from elder_assets.audit.testing import MemorySource
 from resources.dagster_instance import write_instance
 from resources.settings import load_settings
 from resources.store import Store, open_store, tables
-from resources.store.store import _engine, content_digest
+from resources.store.database import make_engine
+from resources.store.store import content_digest
 
 KEY = "example.org/shop/basket"
 RULER = default_ruler()
@@ -134,7 +135,7 @@ def test_a_database_of_another_kind_is_refused():
 
 def test_the_migrations_make_the_tables_that_the_code_knows(url: str):
     open_store(url).close()
-    engine = _engine(sa.make_url(url))
+    engine = make_engine(sa.make_url(url))
     with engine.connect() as connection:
         migrations = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(migrations, tables.METADATA) == []
@@ -149,7 +150,7 @@ def test_the_newest_migration_is_the_one_that_the_code_expects():
 
 def test_a_schema_of_a_newer_elder_is_refused(url: str):
     open_store(url).close()
-    engine = _engine(sa.make_url(url))
+    engine = make_engine(sa.make_url(url))
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
