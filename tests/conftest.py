@@ -9,7 +9,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import hypothesis
 import pytest
+
+# A deadline is a timed test: it fails on a busy machine and says nothing about the code.
+hypothesis.settings.register_profile("elder", deadline=None)
+hypothesis.settings.load_profile("elder")
 
 sys.path.insert(0, str(Path(__file__).parent))
 

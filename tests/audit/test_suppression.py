@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from fractions import Fraction
 
 import msgspec
@@ -87,6 +88,7 @@ def test_a_comment_covers_its_lines_and_findings_of_the_whole_file():
     assert [comment.covers(finding(line=line)) for line in (3, 4, 5, 6, 0)] == [False, True, True, False, True]
 
 
+@functools.cache
 def verdict(affected: int, units: int) -> Verdict:
     """A real verdict whose STR013 has so many findings of so many functions."""
     judged = audit_judged(MemorySource({"shop/basket.py": "x = 1\n"}), MemoryFactStore(), RULER)
