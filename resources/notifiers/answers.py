@@ -34,9 +34,11 @@ def check(answer: Answer, receiver: str, now: float) -> None:
 
 
 def retry_after(answer: Answer, now: float) -> float | None:
-    """Seconds to wait, from the header or the JSON field that Discord uses; None when nothing readable came."""
+    """Seconds to wait, from Discord's header, the standard one, or Discord's JSON; None when nothing readable came."""
     header = answer.headers.get("retry-after", "").strip()
-    seconds = _number(header)
+    seconds = _number(answer.headers.get("x-ratelimit-reset-after"))
+    if seconds is None:
+        seconds = _number(header)
     if seconds is None and header:
         seconds = _until(header, now)
     if seconds is None:

@@ -3,10 +3,12 @@
 Address: `env:NAME`, where the secret is the webhook's https address.
 
 Limits and rules, as the pages said when this was written:
-- embeds (title 256, description 4,096, 25 fields of 256 and 1,024, footer 2,048, 6,000 in all) and `allowed_mentions`:
-  https://docs.discord.com/developers/resources/message#embed-object-embed-limits
-- content 2,000, `wait=true` to get the message's id: https://docs.discord.com/developers/resources/webhook#execute-webhook
-- 429 with `retry_after` seconds in JSON: https://docs.discord.com/developers/topics/rate-limits
+- embeds (title 256, description 4,096, 25 fields of 256 and 1,024, 6,000 in all), content 2,000, `allowed_mentions`:
+  https://docs.discord.com/developers/resources/message
+- `wait=true` to get the message's id: https://docs.discord.com/developers/resources/webhook
+- 429 with seconds to wait: https://discord.com/developers/docs/topics/rate-limits. `X-RateLimit-Reset-After` first: old
+  versions of the API, which addresses without a version may get, gave the others in milliseconds
+  (https://github.com/discord/discord-api-docs/issues/4722).
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ class _Server(smtplib.SMTP):
     """An SMTP connection to checked addresses only, that another thread can end."""
 
     def __init__(self, relay: Relay, boundary: Boundary, addresses: list[str]) -> None:
-        super().__init__(timeout=boundary.deadline_seconds / len(addresses))
+        super().__init__(local_hostname=_own_name(), timeout=boundary.deadline_seconds / len(addresses))
         self._relay, self._boundary, self._addresses = relay, boundary, addresses
         self._host = relay.host  # what starttls verifies the certificate against
         self._lever: socket.socket | None = None
@@ -200,6 +200,12 @@ class _Server(smtplib.SMTP):
         """Say goodbye; the mail was taken, so an answer that fails here changes nothing."""
         with suppress(smtplib.SMTPException, OSError):
             self.quit()
+
+
+def _own_name() -> str:
+    """What to call ourselves; smtplib would ask the resolver, which has no deadline (RFC 5321 section 4.1.3)."""
+    name = socket.gethostname()
+    return name if "." in name and name.isascii() else "[127.0.0.1]"
 
 
 @contextmanager

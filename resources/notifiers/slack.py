@@ -4,14 +4,13 @@ Address: `env:NAME` where the secret is the webhook's https address, or `env:NAM
 (`xoxb-...`) and the second word is the channel's id.
 
 Limits and escaping, as the pages said when this was written:
-- 50 blocks a message: https://docs.slack.dev/reference/block-kit/blocks
-- 3,000 characters a section: https://docs.slack.dev/reference/block-kit/blocks/section-block
+- 3,000 characters a section, 50 blocks a message: https://api.slack.com/reference/block-kit/blocks
 - 150 a header: https://docs.slack.dev/reference/block-kit/blocks/header-block
-- 40,000 in `text`: https://docs.slack.dev/changelog/2018-truncating-really-long-messages
+- 40,000 in `text`: https://api.slack.com/changelog/2018-04-truncating-really-long-messages
 - some 13,000 characters in all blocks, not documented: https://github.com/slackapi/bolt-js/issues/2509
-- `&`, `<` and `>` escaped, `verbatim` against links and mentions: https://docs.slack.dev/messaging/formatting-message-text
-- answers: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks and
-  https://docs.slack.dev/reference/methods/chat.postMessage
+- `&`, `<` and `>` escaped, `verbatim` against links and mentions: https://api.slack.com/reference/surfaces/formatting
+- answers of webhooks: https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks
+- 429 with `Retry-After`: https://api.slack.com/docs/rate-limits
 """
 
 from __future__ import annotations

@@ -73,9 +73,21 @@ def test_the_id_of_the_stored_message_comes_back_and_nobody_is_mentioned():
     receiver.close()
 
 
-def test_the_wait_of_a_rate_limit_stands_in_its_json():
-    receiver = Receiver(http(429, body=b'{"message":"slow down","retry_after":0.57,"global":false}'))
+@pytest.mark.parametrize(
+    ("headers", "body", "seconds"),
+    [
+        ({}, b'{"message":"slow down","retry_after":0.57,"global":false}', 0.57),
+        ({"X-RateLimit-Reset-After": "1.5", "Retry-After": "1500"}, b'{"retry_after":1500}', 1.5),
+        ({"Retry-After": "2"}, b'{"retry_after":2000}', 2.0),
+        ({"Retry-After": "-5"}, b"", 0.0),
+        ({"Retry-After": "1e400"}, b'{"retry_after":"NaN"}', None),
+        ({"Retry-After": "999999999"}, b"", 86_400.0),
+        ({}, b"[" * 60_000, None),
+    ],
+)
+def test_a_rate_limit_says_how_long_to_wait(headers, body, seconds):
+    receiver = Receiver(http(429, headers, body))
     with pytest.raises(DeliveryDelayed) as failed:
         opened(receiver).send(message())
-    assert failed.value.retry_after_seconds == pytest.approx(0.57)
+    assert failed.value.retry_after_seconds == (None if seconds is None else pytest.approx(seconds))
     receiver.close()
