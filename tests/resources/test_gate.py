@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ from test_same_result import Shop, basket
 from elder_assets.audit import engine, judgement, registry
 from elder_assets.audit.gate import GateResult
 from elder_assets.audit.gate_report import to_gate_markdown
-from elder_assets.audit.model import Severity, Status, Tier
+from elder_assets.audit.model import Checked, Outcome, Severity, Status, Tier
 from elder_assets.audit.registry import Catalogue, catalogue
 from elder_assets.audit.ruler import default_ruler
 from elder_assets.cli import elder
@@ -105,16 +106,24 @@ def test_a_rule_that_becomes_stricter_fails_no_untouched_code(tmp_path: Path, sh
     assert result.return_value == 0, result.output
 
 
-def test_a_rule_that_was_added_fails_no_untouched_code(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    """An older Elder, which did not have the rule, judged the base and kept what it said."""
+def silent(*_: object, **__: object) -> Iterator[Outcome]:
+    """A rule that does not find yet what it finds today."""
+    yield Checked(1)
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["added", "finds more"])
+def test_a_rule_of_a_newer_elder_fails_no_untouched_code(shop: Shop, monkeypatch: pytest.MonkeyPatch, is_there: bool):
+    """An older Elder, which did not have the rule or found less by it, judged the base and kept what it said."""
     with monkeypatch.context() as older:
         whole = catalogue()
-        less = Catalogue(whole.magics, tuple(rule for rule in whole.rules if rule.code != "STR001"))
+        rest = [rule for rule in whole.rules if rule.code != "STR001"]
+        early = [msgspec.structs.replace(whole.rule("STR001"), check=silent)] if is_there else []
+        known = Catalogue(whole.magics, tuple(sorted([*rest, *early], key=lambda rule: rule.code)))
         for module in (engine, registry):
-            older.setattr(module, "catalogue", lambda: less)
+            older.setattr(module, "catalogue", lambda: known)
         for module in (audits, judgement):
             older.setattr(module, "code_digest", lambda: "0" * 64)
-        assert rules_of(gate_change(str(shop.folder), load_settings(), "main")) & {"STR001"} == set()
+        assert "STR001" not in rules_of(gate_change(str(shop.folder), load_settings(), "main"))
     shop.commit("docs: say more", {"README.md": "# Shop\n\nRun it today.\n"})
     result = gate_change(str(shop.folder), load_settings(), "main")
     assert "STR001" in rules_of(result)
