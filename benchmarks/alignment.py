@@ -46,6 +46,13 @@ def git(git_dir: Path, *arguments: str, said: str = "", **variables: str) -> str
     return done.stdout.decode(errors="replace")
 
 
+def readable(git_dir: Path, *arguments: str) -> str:
+    """What a git command says before it fails: a mirror may lack an object of one old commit."""
+    asked = command(git_dir, *arguments)
+    done = subprocess.run(asked, env=ENVIRONMENT, capture_output=True, check=False)
+    return done.stdout.decode(errors="replace")
+
+
 def contents(git_dir: Path, names: Iterable[str]) -> dict[str, str]:
     """Text of each `commit:path`; what is no file there is left out."""
     asked = [name for name in dict.fromkeys(names) if "\n" not in name]
@@ -271,8 +278,8 @@ LINES_MIN = 30
 
 def reformat_candidates(git_dir: Path, count: int) -> list[str]:
     """Commits of `.git-blame-ignore-revs`, then those whose subject says so, by lines changed."""
-    listed = re.findall(r"^[0-9a-f]{40}", contents(git_dir, ["HEAD:.git-blame-ignore-revs"]).get(
-        "HEAD:.git-blame-ignore-revs", ""), re.MULTILINE)  # fmt: skip
+    name = "HEAD:.git-blame-ignore-revs"
+    listed = re.findall(r"^[0-9a-f]{40}", contents(git_dir, [name]).get(name, ""), re.MULTILINE)
     grep = ("-i", "-E", f"--grep={FORMATTERS}")
     said = re.compile(FORMATTERS, re.IGNORECASE)
     lines: Counter[str] = Counter()
@@ -283,7 +290,8 @@ def reformat_candidates(git_dir: Path, count: int) -> list[str]:
             lines[commit] = 0
     ours = [commit for commit in listed if _has_parent(git_dir, commit)]
     if lines:
-        for line in git(git_dir, "show", "-M", "--format=@%H", "--numstat", *list(lines)[:2000]).splitlines():
+        shown = ("show", "-M", "--format=@%H", "--numstat", *list(lines)[:2000])
+        for line in readable(git_dir, *shown).splitlines():
             if line.startswith("@"):
                 current = line[1:]
             elif line and line.split("\t")[1].isdigit():

@@ -45,6 +45,7 @@ from benchmarks.alignment import (  # noqa: E402
     Diff,
     contents,
     git,
+    readable,
     reformat_candidates,
     token_alignment,
 )
@@ -76,11 +77,11 @@ def chosen_commits(git_dir: Path, count: int) -> list[str]:
     """Commits that rename source files, then those that change most files; merges left out."""
     log = ("log", "--no-merges", "--min-parents=1", "--format=%H", "HEAD")
     sources = ("*.py", "*.js", "*.ts", "*.go", "*.java", "*.cs", "*.rb", "*.rs")
-    renames = git(git_dir, *log, "-M", "--diff-filter=R", "--", *sources)
+    renames = readable(git_dir, *log, "-M", "--diff-filter=R", "--", *sources)
     changed: Counter[str] = Counter()
     current = ""
     log = ("log", "--no-merges", "--min-parents=1", "--format=@%H", "--name-only", "-1500", "HEAD")
-    for line in git(git_dir, *log).splitlines():
+    for line in readable(git_dir, *log).splitlines():
         if line.startswith("@"):
             current = line[1:]
         elif line:
