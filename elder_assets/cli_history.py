@@ -41,11 +41,11 @@ def history(target: str, weeks: int, ref: str, form: str, ruler_file: Path | Non
     """
     from elder_assets.audit.history import walk_weeks, weeks_of
     from elder_assets.audit.judgement import score_point
-    from resources.audits import open_source, ruler_for
+    from resources.audits import open_source, terms_for
     from resources.settings import load_settings
 
     with open_source(target, load_settings(), ref) as opened:
-        ruler = ruler_for(opened.facts, ruler_file)
+        ruler = terms_for(opened, ruler_file=ruler_file).ruler
         wanted = weeks_of(opened.source.first_parents(), weeks)
         progress = week_progress(quiet=quiet)
         points = list(walk_weeks(opened.source, opened.facts, ruler, wanted, progress=progress))
@@ -153,7 +153,7 @@ def compare(before: str, after: str, target: str, ref: str, form: str, quiet: bo
     """
     from elder_assets.audit.comparison import compare as compare_points
     from elder_assets.audit.judgement import point_of
-    from resources.audits import judge_opened, open_source, ruler_for
+    from resources.audits import judge_opened, open_source, ruler_for, terms_for
     from resources.settings import load_settings
 
     rulers = [Path(name) if Path(name).is_file() else None for name in (before, after)]
@@ -167,13 +167,19 @@ def compare(before: str, after: str, target: str, ref: str, form: str, quiet: bo
             progress("", 0, 0)
             return opened.key, found
 
-    with open_source(target, load_settings(), ref if rulers[0] else before) as opened:
-        old, new = (ruler_for(opened.facts, file) for file in rulers)
+    def ruler_at(commit: str) -> Ruler:
+        with open_source(target, load_settings(), commit) as opened:
+            return terms_for(opened).ruler
+
     if rulers[0] is None:
+        old, new = ruler_at(before), ruler_at(after)
         key, first = point(before, old)
         _, second = point(after, old)
-        parts = compare_points(first, second, old)
+        under_new = {} if old == new else {"new_ruler": new, "after_under_new": point(after, new)[1]}
+        parts = compare_points(first, second, old, **under_new)
     else:
+        with open_source(target, load_settings(), ref) as opened:
+            old, new = (ruler_for(opened.facts, file) for file in rulers)
         key, first = point(ref, old)
         _, second = point(ref, new)
         parts = compare_points(first, first, old, new_ruler=new, after_under_new=second)

@@ -147,12 +147,53 @@ def _usable_policy(content: bytes | None, own: Ruler) -> tuple[Policy, tuple[Pro
         return NO_POLICY, (Problem(kind="malformed", place=POLICY_FILE, reason=f"it is not used: {error}"),)
 
 
+def central_policy(document: str, opened: Opened) -> Policy | None:
+    """The central policy that the store holds, as YAML; None where it is empty.
+
+    Raises:
+        ConfigurationError: it names what this Elder no longer has.
+    """
+    return read_policy(document.encode(), ruler_for(opened.facts), "central policy") if document else None
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """How a repository is judged at one commit."""
+
+    ruler: Ruler
+    granted: tuple[Suppression | Problem, ...] = ()
+    """Suppressions of policies and approved requests, and what is wrong with the policy."""
+    team: str = ""
+    """The team that the repository's file names."""
+
+    @property
+    def profile(self) -> str:
+        """Name of the profile."""
+        return self.ruler.profile
+
+
+def terms_for(
+    opened: Opened,
+    central: Policy | None = None,
+    approved: Sequence[Suppression] = (),
+    *,
+    ruler_file: Path | None = None,
+) -> Terms:
+    """How an open repository is judged: by its `elder.yaml`, the central policy of its team, or a ruler file.
+
+    Raises:
+        ConfigurationError: the file holds no ruler that fits this Elder.
+    """
+    own = ruler_for(opened.facts)
+    policy, ignored = _usable_policy(opened.source.file_at(POLICY_FILE), own)
+    judging = judging_policy(policy, central)
+    ruler = ruler_under(own, judging) if ruler_file is None else ruler_for(opened.facts, ruler_file)
+    return Terms(ruler=ruler, granted=(*suppressions_of(judging, ruler), *approved, *ignored), team=policy.team)
+
+
 def audit_shown(
     opened: Opened,
     baseline: str | None = None,
     evaluated_on: dt.date | None = None,
-    central: Policy | None = None,
-    approved: Sequence[Suppression] = (),
     *,
     ruler_file: Path | None = None,
     magics: Sequence[str] = (),
@@ -164,12 +205,9 @@ def audit_shown(
         SourceError: the repository cannot be read.
         ConfigurationError: a named magic does not exist.
     """
-    own = ruler_for(opened.facts)
-    policy, ignored = _usable_policy(opened.source.file_at(POLICY_FILE), own)
-    judging = judging_policy(policy, central)
-    ruler = ruler_under(own, judging) if ruler_file is None else ruler_for(opened.facts, ruler_file)
-    judged = judge_opened(opened, ruler, baseline, magics=magics, progress=progress)
-    return show(judged, ruler, [*suppressions_of(judging, ruler), *approved, *ignored], evaluated_on or today())
+    terms = terms_for(opened, ruler_file=ruler_file)
+    judged = judge_opened(opened, terms.ruler, baseline, magics=magics, progress=progress)
+    return show(judged, terms.ruler, terms.granted, evaluated_on or today())
 
 
 def show(judged: Judged, ruler: Ruler, granted: Sequence[Suppression | Problem], evaluated_on: dt.date) -> Applied:

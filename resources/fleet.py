@@ -14,7 +14,7 @@ import msgspec
 from elder_assets.audit.errors import ElderError, RepositoryNotFound
 from elder_assets.audit.judgement import score_point
 from elder_assets.audit.scoring import rounded
-from resources.audits import open_source, ruler_for
+from resources.audits import central_policy, open_source, terms_for
 from resources.settings import Settings
 from resources.store import open_store
 
@@ -66,11 +66,12 @@ def rescore_all(
     """
     with open_store(settings.store_url) as store:
         known = {repository.key: repository.url for repository in store.repositories()}
-    for key in keys:
-        if key not in known:
-            msg = f"{key!r} is not registered; `elder repo list` shows what is"
-            raise RepositoryNotFound(msg)
-    work = [(settings, key, known[key], weeks, ruler_file) for key in sorted(keys or known)]
+        for key in keys:
+            if key not in known:
+                msg = f"{key!r} is not registered; `elder repo list` shows what is"
+                raise RepositoryNotFound(msg)
+        wanted = sorted(keys or known)
+        work = [(settings, key, known[key], store.policy_for(key), weeks, ruler_file) for key in wanted]
     processes = min(processes_that_fit(jobs), len(work))
     if processes <= 1:
         return [_rescore(item) for item in work]
@@ -78,15 +79,15 @@ def rescore_all(
         return list(pool.map(_rescore, work))
 
 
-def _rescore(work: tuple[Settings, str, str, int, Path | None]) -> Rescored:
+def _rescore(work: tuple[Settings, str, str, str, int, Path | None]) -> Rescored:
     from elder_assets.audit.history import known_points, walk_weeks, week_scores, weeks_of
 
-    settings, key, url, weeks, ruler_file = work
+    settings, key, url, document, weeks, ruler_file = work
     started = time.perf_counter()
     digest = ""
     try:
         with open_source(url, settings, key=key) as opened:
-            ruler = ruler_for(opened.facts, ruler_file)
+            ruler = terms_for(opened, central_policy(document, opened), ruler_file=ruler_file).ruler
             digest = ruler.digest
             wanted = weeks_of(opened.source.first_parents(), weeks, int(time.time()))
             commits = list(dict.fromkeys(week.commit for week in wanted))

@@ -32,7 +32,7 @@ def facts(
     """Collect the facts that the rules read."""
     started = time.perf_counter()
     reference = Reference(**repositories)
-    with failing_partition(context.partition_key):
+    with failing_partition(context.partition_key, elder, context.run.run_id):
         collected = facts_of(reference, elder)
     yield from checked("facts", coverage_result(collected.coverage))
     yield dg.MaterializeResult(

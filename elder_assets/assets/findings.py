@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from elder_assets.assets.session import Reference, common_metadata, facts_of, failing_partition, identity_of, ruler
+from elder_assets.assets.session import common_metadata, current, facts_of, failing_partition, identity_of, terms_of
 from elder_assets.audit.engine import judge_magic
 from elder_assets.audit.frames import FINDINGS, OUTCOMES, magic_frames
 from elder_assets.audit.model import Finding, MagicResult
@@ -46,10 +46,11 @@ def _findings_asset(magic: Magic) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, elder: ElderResource, facts: dict[str, Any]
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
         """Judge the facts by the rules of one magic."""
-        reference = Reference(**facts | {"ruler": ruler().digest})
-        with failing_partition(context.partition_key):
+        with failing_partition(context.partition_key, elder, context.run.run_id):
+            reference = current(facts, elder)
             collected = facts_of(reference, elder)
-        result, found = judge_magic(collected, ruler(), magic.name)
+        ruler = terms_of(reference.repository, reference.commit, elder).ruler
+        result, found = judge_magic(collected, ruler, magic.name)
         frames = magic_frames(identity_of(collected, reference), magic.name, found, result.outcomes)
         output = {FINDINGS.name: frames[0], OUTCOMES.name: frames[1]}
         yield rules_result(name, result)

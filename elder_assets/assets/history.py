@@ -12,14 +12,14 @@ from typing import Any
 
 import dagster as dg
 
-from elder_assets.assets.session import failing_partition, ruler
+from elder_assets.assets.session import failing_partition
 from elder_assets.audit.dates import utc
 from elder_assets.audit.frames import WEEKS as WEEKS_FRAME
 from elder_assets.audit.frames import problems, weeks_frame
 from elder_assets.audit.history import WeekScore, walk_weeks, week_scores, week_start, weeks_of
 from elder_assets.audit.scoring import rounded
 from elder_assets.partitions import FIRST_WEEK, HISTORY, OWNERS, REPOSITORY_WEEK, RESULTS_GROUP
-from resources.audits import open_source
+from resources.audits import central_policy, open_source, terms_for
 from resources.dagster_resources import ElderResource
 
 WEEKS = 52
@@ -47,21 +47,22 @@ def fill_weeks(
         Failure: the repository cannot be read, or a row breaks its schema.
     """
     now = int(time.time())
-    with failing_partition(key):
+    with failing_partition(key, elder):
         with elder.store() as store:
-            known = store.repository(key)
+            known, document = store.repository(key), store.policy_for(key)
         with open_source(known.url, elder.settings(), key=known.key) as opened:
+            ruler = terms_for(opened, central_policy(document, opened)).ruler
             count = (span[1] - span[0]) // WEEK_SECONDS + 1
             weeks = weeks_of(opened.source.first_parents(), count, span[1])
             if only is not None:
                 weeks = [week for week in weeks if _monday(week.start) in only]
-            points = list(walk_weeks(opened.source, opened.facts, ruler(), weeks))
-    scored = week_scores(points, ruler(), now)
+            points = list(walk_weeks(opened.source, opened.facts, ruler, weeks))
+    scored = week_scores(points, ruler, now)
     if broken := problems(WEEKS_FRAME, weeks_frame(known.key, scored)):
         msg = f"{HISTORY} is not published: {'; '.join(broken)}"
         raise dg.Failure(msg, allow_retries=False)
     with elder.store() as store:  # rows that break their schema are never recorded
-        store.record_weeks(known.key, scored, ruler().document())
+        store.record_weeks(known.key, scored, ruler.document())
     for row in scored:
         if row.magic == "" and row.week >= FIRST_WEEK:
             yield dg.AssetMaterialization(

@@ -20,7 +20,7 @@ from resources.dagster_resources import ElderResource
 def repositories(context: dg.AssetExecutionContext, elder: ElderResource) -> dg.MaterializeResult:
     """Resolve the commit that this run audits; a repository that cannot be read fails its partition with the reason."""
     started = time.perf_counter()
-    with failing_partition(context.partition_key):
+    with failing_partition(context.partition_key, elder, context.run.run_id):
         reference, url = refer(elder, context.partition_key)
     return dg.MaterializeResult(
         value=reference.plain(),

@@ -1,22 +1,36 @@
 """Asset: the verdict on a repository, put together from the eight magics and recorded in the results store."""
 
+import datetime as dt
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
-from elder_assets.assets.session import Reference, common_metadata, facts_of, failing_partition, ruler
-from elder_assets.audit.engine import describe
+from elder_assets.assets.session import (
+    Reference,
+    common_metadata,
+    current,
+    earlier_findings,
+    facts_of,
+    failing_partition,
+    name_arrivals,
+    terms_of,
+)
+from elder_assets.audit.engine import describe, directed
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.frames import FINDINGS, OUTCOMES, SCORES, findings_of, outcomes_of, verdict_frames
 from elder_assets.audit.judgement import assemble
 from elder_assets.audit.model import Finding, MagicResult, Verdict
 from elder_assets.audit.registry import catalogue
+from elder_assets.audit.ruler import Ruler
 from elder_assets.audit.scoring import rounded, score_magic
+from elder_assets.audit.suppression import Applied, apply, read_comment
 from elder_assets.checks.inside_run import CONSERVATION, FRAME_SCHEMA, checked, conservation_result, schema_result
 from elder_assets.partitions import OWNERS, REPOSITORY, RESULTS_GROUP, findings_asset
+from resources.audits import Terms, today
 from resources.dagster_resources import ElderResource
+from resources.store.findings import Observed
 
 INPUTS = {findings_asset(magic.name): dg.AssetIn() for magic in catalogue().magics}
 
@@ -39,14 +53,24 @@ def scores(
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """Score the magics and record the verdict; rows that break a blocking check are never recorded."""
     started = time.perf_counter()
-    reference = Reference(**facts | {"ruler": ruler().digest})
-    with failing_partition(context.partition_key):
+    with failing_partition(context.partition_key, elder, context.run.run_id):
+        reference = current(facts, elder)
         collected = facts_of(reference, elder)
-    verdict = _verdict(reference, collected, judged)
+        terms = terms_of(reference.repository, reference.commit, elder)
+        earlier = earlier_findings(reference, elder)
+    verdict = _verdict(reference, terms.ruler, collected, judged)
     frames = verdict_frames(verdict)
     yield from checked("scores", schema_result("scores", frames), conservation_result(verdict, judged))
+    observed = Observed(
+        applied=_shown(verdict, terms, collected, today()),
+        paths=frozenset(file.path for file in collected.files),
+        profile=terms.profile,
+        earlier=earlier,
+    )
     with elder.store() as store:
-        snapshot = store.record(verdict, ruler().document(), context.run.run_id)
+        snapshot = store.record(verdict, terms.ruler.document(), context.run.run_id, observed=observed)
+        count = store.counts(reference.repository)[-1]
+    name_arrivals(reference, elder)
     yield dg.MaterializeResult(
         value={"reference": reference.plain(), SCORES.name: frames[SCORES.name]},
         metadata={
@@ -55,6 +79,7 @@ def scores(
             "score": rounded(verdict.score),
             "reason": verdict.reason,
             "findings": len(verdict.findings),
+            **{name: count[name] for name in COUNTED},
             "snapshot": snapshot,
             "magics": dg.MetadataValue.md(_table(verdict)),
             "duration_s": round(time.perf_counter() - started, 3),
@@ -64,7 +89,15 @@ def scores(
     )
 
 
-def _verdict(reference: Reference, facts: RepositoryFacts, judged: dict[str, dict[str, Any]]) -> Verdict:
+COUNTED = ("open", "new", "unveiled", "reopened", "fixed", "removed", "suppressed")
+
+
+def _shown(verdict: Verdict, terms: Terms, facts: RepositoryFacts, day: dt.date) -> Applied:
+    comments = [read_comment(comment, terms.ruler.rules) for comment in directed(facts)]
+    return apply(verdict, [*terms.granted, *comments], terms.ruler, day, has_code=describe(facts).has_code)
+
+
+def _verdict(reference: Reference, ruler: Ruler, facts: RepositoryFacts, judged: dict[str, dict[str, Any]]) -> Verdict:
     results: list[MagicResult] = []
     findings: list[Finding] = []
     for magic in catalogue().magics:
@@ -74,9 +107,9 @@ def _verdict(reference: Reference, facts: RepositoryFacts, judged: dict[str, dic
             raise dg.Failure(msg, allow_retries=False)
         found, outcomes = findings_of(part[FINDINGS.name]), outcomes_of(part[OUTCOMES.name])
         duration_ms = sum(outcome.duration_ms for outcome in outcomes)
-        results.append(score_magic(magic.name, outcomes, found, ruler(), duration_ms=duration_ms))
+        results.append(score_magic(magic.name, outcomes, found, ruler, duration_ms=duration_ms))
         findings.extend(found)
-    return assemble(describe(facts), ruler(), results, findings)
+    return assemble(describe(facts), ruler, results, findings)
 
 
 def _table(verdict: Verdict) -> str:

@@ -6,8 +6,9 @@ collects again through the facts cache: nothing is parsed twice.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,12 +16,14 @@ import dagster as dg
 import msgspec
 
 from elder_assets.audit.engine import collect
-from elder_assets.audit.errors import SourceError
+from elder_assets.audit.errors import ElderError, SourceError
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
-from elder_assets.audit.model import audit_key
-from elder_assets.audit.ruler import Ruler, default_ruler
+from elder_assets.audit.judgement import verdict_of
+from elder_assets.audit.model import Finding, audit_key
+from resources.audits import Terms, central_policy, judge_opened, open_source, ruler_for, terms_for
 from resources.dagster_resources import ElderResource
 from resources.facts_cache import open_facts
+from resources.git.blame import introduced
 from resources.git.reader import GitSource
 from resources.git.repository import open_repository
 
@@ -38,15 +41,9 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.asdict(self)
 
 
-@functools.cache
-def ruler() -> Ruler:
-    """The ruler of the server."""
-    return default_ruler()
-
-
 @contextmanager
-def failing_partition(key: str) -> Iterator[None]:
-    """Turn a repository that cannot be read into a failed partition with the reason.
+def failing_partition(key: str, elder: ElderResource, run_id: str | None = None) -> Iterator[None]:
+    """Turn a repository that cannot be read into a failed partition with the reason, which the store keeps too.
 
     Raises:
         Failure: instead of a SourceError.
@@ -54,24 +51,61 @@ def failing_partition(key: str) -> Iterator[None]:
     try:
         yield
     except SourceError as error:
+        with contextlib.suppress(ElderError), elder.store() as store:
+            store.record_failure(key, str(error), run_id)
         msg = f"cannot audit {key}: {error}"
         raise dg.Failure(msg, allow_retries=False) from error
 
 
 def refer(elder: ElderResource, key: str) -> tuple[Reference, str]:
-    """The newest commit of a registered repository, and the address that it was read from."""
+    """The newest commit of a registered repository, and the address that it was read from.
+
+    Where the repository's file names its team, and the registry does not, it is given to that team.
+    """
     with elder.store() as store:
         known = store.repository(key)
         if known.removed_at is not None:
             msg = f"it was removed on {known.removed_at:%Y-%m-%d}"
             raise SourceError(msg)
-        with (
-            open_repository(known.url, elder.settings(), key=known.key) as opened,
-            GitSource(opened.git_dir, known.key) as source,
-        ):
-            commit = source.commit
+        with open_source(known.url, elder.settings(), key=known.key) as opened:
+            commit = opened.source.commit
+            named = terms_for(opened).team
+        if named and store.assigned_by(known.key) != "registry" and named in {team.key for team in store.teams()}:
+            store.assign(known.key, named, "elder.yaml")
         baseline = store.last_audited_commit(known.key, other_than=commit)
-    return Reference(repository=known.key, commit=commit, baseline=baseline, ruler=ruler().digest), known.url
+    ruler = terms_of(known.key, commit, elder).ruler.digest
+    return Reference(repository=known.key, commit=commit, baseline=baseline, ruler=ruler), known.url
+
+
+@functools.lru_cache(maxsize=4)
+def terms_of(key: str, commit: str, elder: ElderResource) -> Terms:
+    """How a registered repository is judged at a commit: its file, its team's policy, approved suppressions."""
+    with elder.store() as store:
+        known = store.repository(key)
+        with open_source(known.url, elder.settings(), commit, key=known.key) as opened:
+            central = central_policy(store.policy_for(known.key), opened)
+            approved = store.approved(known.key, list(ruler_for(opened.facts).rules))
+            return terms_for(opened, central, approved)
+
+
+def current(plain: Mapping[str, Any], elder: ElderResource) -> Reference:
+    """The audit that an upstream asset wrote about, under the ruler of now."""
+    given = Reference(**plain)
+    return msgspec.structs.replace(given, ruler=terms_of(given.repository, given.commit, elder).ruler.digest)
+
+
+def earlier_findings(reference: Reference, elder: ElderResource) -> tuple[Finding, ...] | None:
+    """What the commit of the last audit has under the ruler of now; None when its ruler was this one, or it is gone."""
+    with elder.store() as store:
+        latest, url = store.latest(reference.repository), store.repository(reference.repository).url
+    if latest is None or latest.ruler == reference.ruler:
+        return None
+    ruler = terms_of(reference.repository, reference.commit, elder).ruler
+    try:
+        with open_source(url, elder.settings(), latest.commit, key=reference.repository) as opened:
+            return verdict_of(judge_opened(opened, ruler), ruler).findings
+    except SourceError:
+        return None
 
 
 @functools.lru_cache(maxsize=1)
@@ -105,3 +139,18 @@ def common_metadata(facts: RepositoryFacts, reference: Reference) -> dict[str, A
         "analysed_files": coverage.analysed,
         "coverage_share": None if coverage.share is None else float(coverage.share),
     }
+
+
+ARRIVALS_BLAMED_MAX = 50
+"""New findings that are traced to their commit in one run, 10 ms each; the others follow with later runs."""
+
+
+def name_arrivals(reference: Reference, elder: ElderResource) -> None:
+    """Name the commits that brought new findings; a place that git cannot blame stays without."""
+    with elder.store() as store:
+        waiting = store.arrivals(reference.repository, ARRIVALS_BLAMED_MAX)
+        if not waiting:
+            return
+        url = store.repository(reference.repository).url
+        with open_repository(url, elder.settings(), key=reference.repository, commit=reference.commit) as opened:
+            store.record_introduced(introduced(opened.git_dir, reference.commit, waiting))

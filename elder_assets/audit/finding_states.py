@@ -72,6 +72,15 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     """False when its rule had no answer: it stays as it was, for not measured is not fixed."""
 
 
+class Introduced(msgspec.Struct, frozen=True, kw_only=True):
+    """The commit that wrote a finding's line, and the change that brought it to the branch."""
+
+    commit: str
+    change: str
+    at: int
+    """Committer time of the commit, seconds since the epoch, UTC."""
+
+
 class Count(msgspec.Struct, frozen=True, kw_only=True):
     """One audit's findings, counted: the two sides of the equation above."""
 

@@ -12,7 +12,17 @@ from sqlalchemy.engine import Connection
 
 from elder_assets.audit import rows
 from elder_assets.audit.dates import utc
-from elder_assets.audit.finding_states import ACTIVE, ARRIVALS, Count, Evidence, Known, Move, Standing, advance
+from elder_assets.audit.finding_states import (
+    ACTIVE,
+    ARRIVALS,
+    Count,
+    Evidence,
+    Introduced,
+    Known,
+    Move,
+    Standing,
+    advance,
+)
 from elder_assets.audit.model import Finding, Severity, Status, Tier, Verdict
 from elder_assets.audit.suppression import Applied, Suppression
 from resources.store import tables
@@ -44,15 +54,6 @@ class Latest(msgspec.Struct, frozen=True, kw_only=True):
     ruler: str
     as_of: datetime
     audited_at: datetime
-
-
-class Introduced(msgspec.Struct, frozen=True, kw_only=True):
-    """The commit that wrote a finding's line, and the change that brought it to the branch."""
-
-    commit: str
-    change: str
-    at: int
-    """Committer time of the commit, seconds since the epoch, UTC."""
 
 
 class FindingsOverTime(Database):

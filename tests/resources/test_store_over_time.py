@@ -9,12 +9,12 @@ import pytest
 from test_store import KEY, NOON, RULER, store, url, verdict
 
 from elder_assets.audit.errors import ConfigurationError, StoreError
-from elder_assets.audit.finding_states import ACTIVE
+from elder_assets.audit.finding_states import ACTIVE, Introduced
 from elder_assets.audit.model import Finding, RuleOutcome, Severity, Status, Tier, Verdict
 from elder_assets.audit.scoring import score_magic
 from elder_assets.audit.suppression import Suppression, apply, suppression
 from resources.store import Store
-from resources.store.findings import Introduced, Observed
+from resources.store.findings import Observed
 
 __all__ = ["store", "url"]
 PATHS = frozenset({"a.py", "b.py", "c.py"})
