@@ -7,8 +7,9 @@ similar subjects with other answers (cyclomatic and cognitive complexity, say) a
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import msgspec
@@ -108,15 +109,15 @@ def counted_once(imported: Imported, own: Sequence[Finding]) -> tuple[tuple[Find
     Returns:
         Findings that count and pairs that are merged, each in the order of the import.
     """
-    by_path: defaultdict[str, list[Finding]] = defaultdict(list)
+    by_line: defaultdict[tuple[str, int], list[Finding]] = defaultdict(list)
     for finding in own:
-        by_path[finding.path].append(finding)
+        by_line[finding.path, finding.line].append(finding)
     weaknesses = _own_weaknesses()
     kept: list[Finding] = []
     merged: list[Merged] = []
     for finding in imported.findings:
         numbers = {_BROADER.get(number, number) for number in imported.weaknesses.get(finding.rule, ())}
-        pair = _same_defect(finding, numbers, by_path[finding.path], weaknesses)
+        pair = _same_defect(finding, numbers, _near(finding, by_line), weaknesses)
         if pair is None:
             kept.append(finding)
         else:
@@ -130,11 +131,19 @@ def _own_weaknesses() -> dict[str, int]:
     return {rule.code: rule.cwe for rule in catalogue().rules if rule.cwe}
 
 
+def _near(finding: Finding, by_line: Mapping[tuple[str, int], list[Finding]]) -> list[Finding]:
+    """Findings of ours in the same file, at most a line away, the nearest first; then those of the whole file."""
+    apart = range(-LINES_APART_MAX, LINES_APART_MAX + 1)
+    lines = sorted(
+        {finding.line + step for step in apart if finding.line + step > 0}, key=lambda n: abs(n - finding.line)
+    )
+    return [own for line in (*lines, 0) for own in by_line.get((finding.path, line), ())]
+
+
 def _same_defect(
-    finding: Finding, numbers: set[int], candidates: Sequence[Finding], weaknesses: dict[str, int]
+    finding: Finding, numbers: set[int], near: Iterable[Finding], weaknesses: Mapping[str, int]
 ) -> Merged | None:
-    near = [own for own in candidates if not own.line or abs(own.line - finding.line) <= LINES_APART_MAX]
-    for own in sorted(near, key=lambda other: (abs(other.line - finding.line), other.sort_key)):
+    for own in near:
         number = weaknesses.get(own.rule)
         if number in numbers:
             return Merged(imported=finding, own=own, reason=f"both are CWE-{number}")
@@ -143,6 +152,7 @@ def _same_defect(
     return None
 
 
+@functools.lru_cache(maxsize=10_000)
 def equivalent(imported_rule: str, own_rule: str) -> str:
     """Why a rule `EXT:<tool>:<rule>` and one of ours are the same; '' when they are not."""
     _, tool, rule = imported_rule.lower().split(":", 2)

@@ -60,7 +60,11 @@ def imported_lines(file: CountedFile, *, show_all: bool = False) -> list[str]:
     lines = [f"{imported.name}: {tools}; {number(imported.results, 'result')}", f"  {_summary(file)}"]
     lines += [f"  incomplete: {failure}" for failure in imported.failures]
     rules = Counter(finding.rule for finding in file.kept)
-    worst = {rule: min((f for f in file.kept if f.rule == rule), key=lambda f: f.severity.rank) for rule in rules}
+    worst: dict[str, Finding] = {}
+    for finding in file.kept:
+        known = worst.setdefault(finding.rule, finding)
+        if finding.severity.rank < known.severity.rank:
+            worst[finding.rule] = finding
     order = sorted(rules, key=lambda rule: (worst[rule].severity.rank, -rules[rule], rule))
     named = [f"  {rules[rule]:>5}  {worst[rule].severity:<8}  {rule}  {worst[rule].message}" for rule in order]
     lines += _first(named, "more rules", show_all=show_all)

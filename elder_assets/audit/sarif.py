@@ -71,9 +71,9 @@ def _own_runs(verdict: Verdict, version: str) -> Iterator[dict[str, Any]]:
     rules = catalogue()
     subject = verdict.magics[0].magic if len(verdict.magics) == 1 else verdict.snapshot.repository
     for number, part in enumerate(_parts(ranked(shown_findings(verdict))), start=1):
-        used = sorted({finding.rule for finding in part})
+        used = {rule: index for index, rule in enumerate(sorted({finding.rule for finding in part}))}
         driver = {"name": "Elder", "version": version, "rules": [rule_descriptor(rules, code) for code in used]}
-        run = _run(verdict, driver, subject, number, [_result(finding, used) for finding in part])
+        run = _run(verdict, driver, subject, number, [_result(finding, used[finding.rule]) for finding in part])
         yield run | ({"invocations": [_invocation(verdict)]} if number == 1 else {})
 
 
@@ -88,11 +88,11 @@ def _imported_runs(verdict: Verdict, imported: Iterable[CountedFile]) -> Iterato
             by_tool[finding.rule.split(":", 2)[1]].append(finding)
     for name, findings in sorted(by_tool.items()):
         for number, part in enumerate(_parts(ranked(findings)), start=1):
-            used = sorted({finding.rule for finding in part})
+            used = {rule: index for index, rule in enumerate(sorted({finding.rule for finding in part}))}
             driver: dict[str, Any] = {"name": name, "rules": [{"id": _tool_rule(code)} for code in used]}
             if versions[name]:
                 driver["version"] = versions[name]
-            results = [_result(finding, used) | {"ruleId": _tool_rule(finding.rule)} for finding in part]
+            results = [_result(finding, used[finding.rule]) | {"ruleId": _tool_rule(finding.rule)} for finding in part]
             yield _run(verdict, driver, f"{verdict.snapshot.repository}/{name.replace('/', '-')}", number, results)
 
 
@@ -111,7 +111,7 @@ def _parts(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
     part: list[Finding] = []
     room = FILE_BYTES_MAX // 2
     for finding in findings:
-        size = len(msgspec.json.encode(_result(finding, [finding.rule])))
+        size = len(msgspec.json.encode(_result(finding, 0)))
         if part and (len(part) == RUN_RESULTS_MAX or size > room):
             yield part
             part, room = [], FILE_BYTES_MAX // 2
@@ -198,13 +198,13 @@ def _properties(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, rules: Sequence[str]) -> dict[str, Any]:
+def _result(finding: Finding, rule_index: int) -> dict[str, Any]:
     location = _location(finding.path, finding.line)
     if finding.symbol:
         location["logicalLocations"] = [{"fullyQualifiedName": finding.symbol}]
     return {
         "ruleId": finding.rule,
-        "ruleIndex": rules.index(finding.rule),
+        "ruleIndex": rule_index,
         "level": _LEVELS[finding.severity],
         "message": {"text": finding.message},
         "partialFingerprints": {"elder/v1": finding.fingerprint},

@@ -30,9 +30,18 @@ RESULTS_MAX = 25_000
 """Results in one file; what GitHub takes in one run."""
 RUNS_MAX = 100
 """Runs in one file; chosen by us, five times what GitHub takes."""
+EXTENSIONS_MAX = 100
+"""Extensions of a tool whose rules are looked at; what GitHub takes."""
+NAME_CHARS_MAX = 2000
+"""Of a rule's name that is looked at; one name may be used by every result."""
 TOOL_CHARS_MAX = 40
 RULE_CHARS_MAX = 120
 MESSAGE_CHARS_MAX = 1000
+PARTS_MAX = 10
+"""Parts behind a rule's id, as in 'CA1000/2', that are taken off to find it."""
+PLACEHOLDERS_MAX = 50
+ARGUMENT_CHARS_MAX = 300
+"""Bound a message whose placeholders would repeat a long argument."""
 PREFIX = "EXT"
 
 
@@ -134,7 +143,7 @@ class _Tool(_Base, frozen=True):
 
     @property
     def components(self) -> list[_ToolComponent]:
-        return [self.driver, *(self.extensions or [])]
+        return [self.driver, *(self.extensions or [])[:EXTENSIONS_MAX]]
 
 
 class _Artifact(_Base, frozen=True):
@@ -354,6 +363,9 @@ def _failures(run: _Run, tool: str) -> Iterator[str]:
         yield f"{tool} keeps its results in another file"
 
 
+_KINDS = frozenset({"pass", "open", "informational", "notApplicable", "review"})
+
+
 def _not_counted(result: _Result) -> str:
     """Why a result is no finding by the tool's own word; '' when it is one."""
     if any(item.status in {None, "accepted"} for item in result.suppressions or []):
@@ -361,7 +373,7 @@ def _not_counted(result: _Result) -> str:
     if result.baseline_state == "absent":
         return "absent"
     if result.kind not in {None, "fail"}:
-        return f"kind {one_line(result.kind or '', 40)}"
+        return f"kind {result.kind}" if result.kind in _KINDS else "kind unknown"
     return ""
 
 
@@ -405,7 +417,7 @@ def _rule_of(result: _Result, context: _Context) -> tuple[_ToolComponent, _Rule]
     number = where + 1 if where is not None and 0 <= where < len(context.components) - 1 else 0
     component = context.components[number]
     index = reference.index if reference.index is not None else result.rule_index
-    name = reference.id or result.rule_id or ""
+    name = (reference.id or result.rule_id or "")[:NAME_CHARS_MAX]
     rules = component.rules or []
     if index is not None and 0 <= index < len(rules) and _is_part(rules[index].id, name):
         return component, rules[index]
@@ -421,10 +433,12 @@ def _is_part(rule: str, name: str) -> bool:
 
 def _by_id(rules: Mapping[str, _Rule], name: str) -> _Rule | None:
     """The rule of this id, or of the id before its last parts: 'CA1000/2' is a part of 'CA1000'."""
-    while name:
+    for _ in range(PARTS_MAX):
         if name in rules:
             return rules[name]
         name = name.rpartition("/")[0]
+        if not name:
+            break
     return None
 
 
@@ -438,8 +452,9 @@ def _tool_name(name: str) -> str:
 
 
 def _word(text: str, chars_max: int) -> str:
-    """A name without blanks and what cannot be printed; a longer one is cut and ends in a digest of the whole."""
-    word = "-".join("".join(char if char.isprintable() else " " for char in text).split()) or "unnamed"
+    """A name without blanks and what cannot be printed; a longer one is cut and ends in a digest."""
+    printable = "".join(char if char.isprintable() else " " for char in text[:NAME_CHARS_MAX])
+    word = "-".join(printable.split()) or "unnamed"
     if len(word) <= chars_max:
         return word
     return word[: chars_max - 9] + "-" + hashlib.sha256(word.encode(errors="backslashreplace")).hexdigest()[:8]
@@ -464,7 +479,7 @@ def _symbol(result: _Result) -> str:
 # --- what it says -----------------------------------------------------------------------------------------------------
 
 _PLACEHOLDER = regex(r"\{\{|\}\}|\{(\d{1,3})\}")
-_LINK = regex(r"(?<!\\)\[((?:[^\]\\]|\\.){1,400})\]\((?:\d{1,6}|[^()\s]{1,2000})\)")
+_LINK = regex(r"(?<!\\)\[((?:[^\[\]\\]|\\.){1,400})\]\((?:\d{1,6}|[^()\s]{1,2000})\)")
 
 
 def _message(result: _Result, rule: _Rule, component: _ToolComponent) -> str:
@@ -477,7 +492,7 @@ def _message(result: _Result, rule: _Rule, component: _ToolComponent) -> str:
                 text = known[message.id].best
                 break
     if message.arguments:
-        text = _filled(text, [str(item) for item in message.arguments])
+        text = _filled(text, [str(item)[:ARGUMENT_CHARS_MAX] for item in message.arguments[:PLACEHOLDERS_MAX]])
     described = [part.best for part in (rule.short_description, rule.full_description) if part]
     for candidate in (_LINK.sub(r"\1", text[: 4 * MESSAGE_CHARS_MAX]), *described, rule.name or "", rule.id):
         if shown := one_line(candidate, MESSAGE_CHARS_MAX):
@@ -491,7 +506,7 @@ def _filled(text: str, arguments: Sequence[str]) -> str:
             return str(found[0][0])
         return arguments[int(found[1])] if int(found[1]) < len(arguments) else str(found[0])
 
-    return _PLACEHOLDER.sub(value, text[: 4 * MESSAGE_CHARS_MAX])
+    return _PLACEHOLDER.sub(value, text[: 4 * MESSAGE_CHARS_MAX], count=PLACEHOLDERS_MAX)
 
 
 def _remedy(result: _Result, rule: _Rule) -> str:
@@ -535,7 +550,11 @@ def _severity(result: _Result, rule: _Rule) -> Severity:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
+    if (
+        isinstance(value, str | int | float)
+        and not isinstance(value, bool)
+        and (not isinstance(value, str) or len(value) < 20)
+    ):
         try:
             return float(value)
         except (ValueError, OverflowError):
@@ -556,9 +575,11 @@ def _weaknesses(result: _Result, rule: _Rule) -> set[int]:
     for properties in (result.properties or {}, rule.properties or {}):
         for key in ("tags", "cwe", "CWE", "cwe_ids"):
             value = properties.get(key)
-            texts += [str(item)[:200] for item in (value[:50] if isinstance(value, list) else [value])]
-    targets = [item.target for item in rule.relationships or []] + list(result.taxa or [])
-    for target in targets[:50]:
+            texts += [
+                item[:200] for item in (value[:50] if isinstance(value, list) else [value]) if isinstance(item, str)
+            ]
+    targets = [item.target for item in (rule.relationships or [])[:50]] + (result.taxa or [])[:50]
+    for target in targets:
         if target and target.tool_component and (target.tool_component.name or "").upper() == "CWE":
             texts.append(f"cwe-{(target.id or '').upper().removeprefix('CWE-')[:20]}")
     return {int(number) for text in texts for number in _CWE.findall(text)}

@@ -8,6 +8,7 @@ Nothing here looks at a disk.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
@@ -19,6 +20,10 @@ PATH_CHARS_MAX = 4096
 """Longest path that Linux opens (PATH_MAX)."""
 BASES_MAX = 10
 """Bases that a base may rest on; more is a circle or a trick."""
+NAMED_MAX = 100
+"""Named bases of a run that are looked at; chosen by us, tools have one to five."""
+ROOTS_SHOWN = 3
+ROOT_CHARS_SHOWN = 200
 ROOT_NAMES = frozenset({"srcroot", "projectroot", "reporoot", "repo_root", "rootpath", "root", "basepath", "checkout"})
 """What tools call the root of the source code, without percent signs; SRCROOT is the name in the standard."""
 _SCHEME = regex(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -74,7 +79,7 @@ class Bases(msgspec.Struct, frozen=True):
         if not depth:
             raise Refused(f"more than {BASES_MAX} bases rest on each other")
         before = self._joined(base, depth - 1)
-        if before.strip("/") == "" or (not base.uri_base_id and not self.roots):
+        if before.strip("/") == "":
             return text  # the root of a disk says nothing: the tool means the folder that it looked at
         return before.rstrip("/") + "/" + text
 
@@ -82,7 +87,7 @@ class Bases(msgspec.Struct, frozen=True):
         for root in self.roots:
             if path.startswith(root) or path + "/" == root:
                 return path[len(root) :]
-        known = ", ".join(self.roots) or "none is known"
+        known = ", ".join(root[:ROOT_CHARS_SHOWN] for root in self.roots[:ROOTS_SHOWN]) or "none is known"
         raise Refused(f"an absolute path outside of the repository; allowed: below {known}")
 
 
@@ -94,6 +99,7 @@ def bases_of(named: Mapping[str, Address], mapped: Iterable[str], folders: Itera
         mapped: ids of bases that the run says are the repository (`versionControlProvenance`).
         folders: absolute folders or addresses known otherwise, such as the working directory of the tool.
     """
+    named = dict(itertools.islice(named.items(), NAMED_MAX))
     ids = [name for name in mapped if name in named]
     ids = ids or [name for name in named if name.strip("%").lower() in ROOT_NAMES] or list(named)
     unresolved = Bases(named, ("/",))
@@ -117,6 +123,8 @@ def decoded(uri: str) -> str:
     Raises:
         Refused: it is no address of a file.
     """
+    if len(uri) > 3 * PATH_CHARS_MAX:  # every byte may be written as a percent sign and two digits
+        raise Refused(f"an address of {len(uri):,} characters; allowed: {3 * PATH_CHARS_MAX:,}")
     text = uri.replace("\\", "/")  # a bare backslash is no part of an address, so it can only separate
     scheme = _SCHEME.match(text)
     if scheme and scheme[1].lower() != "file":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -114,6 +115,7 @@ def test_severity_is_the_first_of_score_level_and_rank(more: dict[str, Any], rul
         ("basket.py", "UNKNOWN", "basket.py"),
         ("basket.py", "SRCROOT", "basket.py"),
         ("basket.py", "SHOP", "shop/basket.py"),
+        ("basket.py", "PART", "part/basket.py"),
         ("file:///work/code/shop/basket.py", "", "shop/basket.py"),
         ("file://localhost/work/code/shop/basket.py", "", "shop/basket.py"),
         ("/work/code/shop/basket.py", "", "shop/basket.py"),
@@ -121,7 +123,11 @@ def test_severity_is_the_first_of_score_level_and_rank(more: dict[str, Any], rul
     ],
 )
 def test_addresses_become_paths_of_the_repository(uri: str, base: str, path: str):
-    bases = {"SRCROOT": {"uri": "file:///work/code/"}, "SHOP": {"uri": "shop/", "uriBaseId": "SRCROOT"}}
+    bases = {
+        "SRCROOT": {"uri": "file:///work/code/"},
+        "SHOP": {"uri": "shop/", "uriBaseId": "SRCROOT"},
+        "PART": {"uri": "part/"},
+    }
     assert one(log(run("scan", result(locations=at(uri, 3, base)), originalUriBaseIds=bases))).path == path
 
 
@@ -140,6 +146,7 @@ def test_addresses_become_paths_of_the_repository(uri: str, base: str, path: str
         ("a%00b.py", "", "control character"),
         ("a%ff.py", "", "not UTF-8"),
         ("a" * 5000, "", "5000 characters"),
+        ("a" * 50_000, "", "50,000 characters; allowed: 12,288"),
         ("stdio.h", "SYSTEM", "outside of the repository"),
         ("a.py", "CIRCLE", "bases rest on each other"),
     ],
@@ -192,10 +199,17 @@ def test_what_the_tool_itself_does_not_count_is_counted_apart():
         result(kind="pass"),
         result(kind="informational"),
         result(kind="fail"),
+        result(kind="wrong" * 900),
     )
     imported = read_sarif(log(content), "scan.sarif")
-    assert imported.left_out == {"absent": 1, "kind informational": 1, "kind pass": 1, "suppressed": 2}
-    assert (len(imported.findings), imported.results, imported.tools[0].results) == (4, 9, 9)
+    assert imported.left_out == {
+        "absent": 1,
+        "kind informational": 1,
+        "kind pass": 1,
+        "kind unknown": 1,
+        "suppressed": 2,
+    }
+    assert (len(imported.findings), imported.results, imported.tools[0].results) == (4, 10, 10)
 
 
 @pytest.mark.parametrize(
@@ -345,6 +359,34 @@ def test_more_results_than_allowed_are_refused_not_cut():
     content = log(run("scan", *[result()] * 12_501), run("scan", *[result()] * 12_500))
     with pytest.raises(ConfigurationError, match=r"25,001.*allowed: up to 25,000"):
         read_sarif(content, "scan.sarif")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"rules": [{"id": "R1", "properties": {"cwe": {str(i): "x" * 1000 for i in range(2000)}}}]},
+        {"rules": [{"id": "R1", "properties": {"security-severity": "9" * 1_000_000}}]},
+        {"rules": [{"id": "R1", "relationships": [{"target": {"id": "1"}}] * 20_000}]},
+        {"rules": [{"id": "R1" + "/x" * 500_000}]},
+        {"originalUriBaseIds": {"B": {"uri": "file:///" + "b/" * 500_000}}},
+        {"originalUriBaseIds": {f"B{i}": {"uri": f"file:///{i}/"} for i in range(20_000)}},
+        {"message": {"text": "{0}" * 1000, "arguments": ["x" * 500]}},
+        {"message": {"text": "[" * 4000}},
+    ],
+    ids=["cwe", "number", "relations", "rule-id", "base", "bases", "arguments", "links"],
+)
+def test_what_many_results_share_is_not_read_at_length_for_each(more: dict[str, Any]):
+    """A minute or gigabytes without the bound; seconds with a wide margin here."""
+    message = {"message": more["message"]} if "message" in more else {}
+    one_result = result(
+        locations=at("/a/b.py" if "originalUriBaseIds" in more else "b.py", 1, "B"), ruleIndex=0, **message
+    )
+    one_result.pop("ruleId")
+    shared = {key: value for key, value in more.items() if key != "message"}
+    content = log(run("scan", *[one_result] * 2000, **shared))
+    started = time.process_time()
+    assert read_sarif(content, "scan.sarif").results == 2000
+    assert time.process_time() - started < 3
 
 
 @pytest.mark.parametrize(
