@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0003"
+REVISION = "0004"
 """Newest migration; a test compares it with `migrations/versions/`."""
 
 POSTGRESQL_SCHEMA = "elder"
@@ -448,3 +448,195 @@ scorecards = sa.Table(
     sa.UniqueConstraint("team_id", "week", "repository_id", "magic", name="uq_scorecards_row"),
 )
 """A projection: a week's rows are written again while it runs."""
+
+
+# --- the control plane -----------------------------------------------------------------------------------
+
+projects = sa.Table(
+    "projects",
+    METADATA,
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("provider", sa.Text, nullable=False, comment="github, gitlab, ...; '' for a plain address or path"),
+    sa.Column("credential", sa.Text, nullable=False, comment="a reference, env:NAME or file:PATH; never the secret"),
+    sa.Column("status", sa.Text, nullable=False, comment="pending, active, refused or archived"),
+    sa.Column("reason", sa.Text, nullable=False, comment="why it was refused"),
+    sa.Column("tier", sa.Text, nullable=False, comment="micro, small, medium, large, xlarge"),
+    sa.Column("scaling", sa.Text, nullable=False, comment="auto or fixed"),
+    sa.Column("is_auto_audited", sa.Boolean, nullable=False, comment="audited after every push"),
+    sa.Column("is_public", sa.Boolean, nullable=False, comment="may be shown without sign-in"),
+    sa.Column("channels", sa.JSON, nullable=False, comment="names of channels"),
+    sa.Column("compliance_tags", sa.JSON, nullable=False),
+    sa.Column("settings", sa.JSON, nullable=False, comment="custom settings"),
+    sa.Column("first_look", sa.JSON, nullable=False, comment="languages, size, CI, proposals with their reasons"),
+    sa.Column("default_branch", sa.Text, nullable=False),
+    sa.Column("web_url", sa.Text, nullable=False),
+    sa.Column("webhook_id", sa.Text, nullable=False, comment="'' = none was installed"),
+    sa.Column("webhook_secret_version", sa.BigInteger, nullable=False, comment="its secret is derived, not stored"),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+)
+
+inbox = sa.Table(
+    "inbox",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False, comment="webhook, api, sweep, registration, alert or replay"),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("delivery_id", sa.Text, nullable=False, comment="the provider's, else one of ours: nothing comes twice"),
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), comment="null = no project matches"),
+    sa.Column("action", sa.Text, nullable=False, comment="push, change_request, merge_queue, audit, remediation, ..."),
+    sa.Column("document", sa.JSON, nullable=False, comment="the delivery as it was read, or what was asked for"),
+    sa.Column("priority", sa.BigInteger, nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, comment="waiting, queued, skipped, collapsed, done or failed"),
+    sa.Column("decision", sa.Text, nullable=False, comment="what was decided and why"),
+    sa.Column("audit_type", sa.Text, nullable=False, comment="full, incremental, change_request or ''"),
+    sa.Column("run_key", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Text),
+    sa.Column("replay_of", BIG, sa.ForeignKey("inbox.id")),
+    sa.Column("decided_at", UtcDateTime),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Column("result", sa.JSON, nullable=False, comment="commit, status, score, what was told to the host"),
+    sa.UniqueConstraint("provider", "delivery_id", name="uq_inbox_delivery"),
+    sa.Index(None, "state", "id"),
+    sa.Index(None, "repository_id", "id"),
+)
+
+live_events = sa.Table(
+    "live_events",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True, comment="where a client goes on after a lost connection"),
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), nullable=False),
+    sa.Column("event", sa.Text, nullable=False, comment="audit_update or audit_completed"),
+    sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Index(None, "repository_id", "id"),
+)
+
+feedback = sa.Table(
+    "feedback",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("finding_id", BIG, sa.ForeignKey("finding_states.id"), nullable=False),
+    sa.Column("verdict", sa.Text, nullable=False, comment="true, false or unclear"),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Index(None, "finding_id"),
+)
+
+tokens = sa.Table(
+    "tokens",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, comment="whose or what for"),
+    sa.Column("hash", sa.Text, nullable=False, unique=True, comment="sha256 of the token; it has 256 random bits"),
+    sa.Column("hint", sa.Text, nullable=False, comment="its first characters, to tell tokens apart"),
+    sa.Column("role", sa.Text, nullable=False, comment="viewer, maintainer or admin"),
+    sa.Column("team_id", BIG, sa.ForeignKey("teams.id"), comment="null = all teams"),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("last_used_at", UtcDateTime),
+    sa.Column("revoked_at", UtcDateTime),
+)
+
+sessions = sa.Table(
+    "sessions",
+    METADATA,
+    sa.Column("hash", sa.Text, primary_key=True, comment="sha256 of the cookie's value"),
+    sa.Column("token_id", BIG, sa.ForeignKey("tokens.id"), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+)
+
+audit_log = sa.Table(
+    "audit_log",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+    sa.Column("previous_hash", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False, unique=True, comment="sha256 of the row and the hash before it"),
+)
+
+# --- alerts ----------------------------------------------------------------------------------------------
+
+channels = sa.Table(
+    "channels",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("team_id", BIG, sa.ForeignKey("teams.id"), comment="null = for all teams"),
+    sa.Column("kind", sa.Text, nullable=False, comment="slack, discord, email or webhook"),
+    sa.Column("address", sa.Text, nullable=False, comment="a reference, env:NAME or file:PATH: addresses are secrets"),
+    sa.Column("settings", sa.JSON, nullable=False, comment="language, and what the kind needs"),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+    sa.Column("removed_at", UtcDateTime),
+)
+
+alert_rules = sa.Table(
+    "alert_rules",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("team_id", BIG, sa.ForeignKey("teams.id"), comment="null = for all teams"),
+    sa.Column("document", sa.JSON, nullable=False, comment="the rule (audit/alerts.py)"),
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+    sa.Column("removed_at", UtcDateTime),
+)
+
+alert_decisions = sa.Table(
+    "alert_decisions",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), comment="null = about Elder itself"),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False, comment="of the episode"),
+    sa.Column("action", sa.Text, nullable=False, comment="sent, held or dropped, and why"),
+    sa.Column("document", sa.JSON, nullable=False, comment="the decision with its event"),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Index(None, "repository_id", "id"),
+)
+
+notices = sa.Table(
+    "notices",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("decision_id", BIG, sa.ForeignKey("alert_decisions.id")),
+    sa.Column("channel_id", BIG, sa.ForeignKey("channels.id"), nullable=False),
+    sa.Column("key", sa.Text, nullable=False, comment="one message once"),
+    sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, comment="waiting, sent or given up"),
+    sa.Column("attempts", sa.BigInteger, nullable=False),
+    sa.Column("next_at", UtcDateTime, nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("sent_at", UtcDateTime),
+    sa.UniqueConstraint("channel_id", "key", name="uq_notices_once"),
+    sa.Index(None, "state", "next_at"),
+)
+
+circuits = sa.Table(
+    "circuits",
+    METADATA,
+    sa.Column("host", sa.Text, primary_key=True, comment="a git host"),
+    sa.Column("state", sa.Text, nullable=False, comment="closed, open, half open or paused"),
+    sa.Column("failures", sa.BigInteger, nullable=False, comment="in a row"),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("retry_at", UtcDateTime),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+)
+
+watermarks = sa.Table(
+    "watermarks",
+    METADATA,
+    sa.Column("name", sa.Text, primary_key=True, comment="who reads how far: alerts:audits, sweep, ..."),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+)
