@@ -29,6 +29,7 @@ SEVERITY_COLOURS = {
     Severity.INFO: "#8a94a3",
 }
 ROW_PX = 30
+WHOLE_TICKS_MAX = 10
 RULES_MAX = 20
 """Rules that the figure shows; the table beside it has all."""
 
@@ -81,6 +82,8 @@ def findings_by_rule(findings: Sequence[Finding]) -> go.Figure:
     title = "Findings by rule and severity" + (f" ({more} more rules in the table)" if more else "")
     figure.update_layout(barmode="stack", showlegend=True)
     figure.update_xaxes(title={"text": "findings", "font": {"size": 13}}, rangemode="tozero", tickformat=",d")
+    if max(totals.values(), default=0) <= WHOLE_TICKS_MAX:
+        figure.update_xaxes(dtick=1)  # else the axis counts in halves and shows 0, 0, 1
     return _laid_out(figure, title, rows=len(rules))
 
 

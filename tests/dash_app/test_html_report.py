@@ -241,6 +241,10 @@ def test_the_figure_of_findings_stacks_severities_and_says_how_many_rules_are_le
     assert figure.layout.title.text == "Findings by rule and severity (5 more rules in the table)"
 
 
+def test_a_few_findings_are_counted_in_whole_numbers(verdict: Verdict):
+    assert report_figures.findings_by_rule(verdict.findings).layout.xaxis.dtick == 1
+
+
 # --- a browser --------------------------------------------------------------------------------------------------------
 
 
