@@ -7,7 +7,7 @@ Three sets of commits, none of them chosen by what our matching does with them:
 - commits that rename files, then those that change most files;
 - commits that lay code out anew: those that the repository lists in `.git-blame-ignore-revs`, then those whose subject
   names a formatter or says so; of both, those of whose tokens at least 95 % are on both sides;
-- two commits made here: the whole tree goes into a folder, and back.
+- commits made here: the whole tree goes into a folder, and back; all lines end in CRLF, and in LF again.
 
 For each, its parent and itself are judged and matched. What should happen is read from git (`alignment.py`): a finding
 on a line that the diff leaves alone, or whose tokens stand on another line now, is the same finding there.
@@ -96,15 +96,37 @@ def moved_tree(git_dir: Path, folder: str) -> list[str]:
     whole = git(git_dir, "rev-parse", "HEAD^{tree}").strip()
     inside = git(git_dir, "mktree", said=f"040000 tree {whole}\t{folder}\n").strip()
     made = ["HEAD"]
-    when = int(git(git_dir, "log", "-1", "--format=%ct", "HEAD")) + 60
+    for tree in (inside, whole):
+        made.append(_commit(git_dir, tree, made[-1]))
+    return made[1:]
+
+
+def other_line_endings(git_dir: Path) -> list[str]:
+    """Two commits on top of HEAD: every text of up to 500 kB gets CRLF at the end of its lines, and LF again."""
+    sizes = {}
+    for line in git(git_dir, "ls-tree", "-r", "-l", "HEAD").splitlines():
+        kind, _, path = line.partition("\t")
+        if kind.startswith("100644 blob") and kind.split()[-1].isdigit() and int(kind.split()[-1]) <= 500_000:
+            sizes[f"HEAD:{path}"] = path
+    stream = ["commit refs/elder/crlf\ncommitter Ann <ann@example.org> 0 +0000\ndata 1\nx\nfrom HEAD^0\n"]
+    for name, text in contents(git_dir, sizes).items():
+        if not {"\0", "\r", "\ufffd"} & set(text) and not sizes[name].startswith('"'):
+            data = text.replace("\n", "\r\n")
+            stream.append(f"M 100644 inline {sizes[name]}\ndata {len(data.encode())}\n{data}\n")
+    git(git_dir, "fast-import", "--quiet", said="".join(stream))
+    changed = _commit(git_dir, git(git_dir, "rev-parse", "refs/elder/crlf^{tree}").strip(), "HEAD")
+    return [changed, _commit(git_dir, git(git_dir, "rev-parse", "HEAD^{tree}").strip(), changed)]
+
+
+def _commit(git_dir: Path, tree: str, parent: str) -> str:
+    """A commit of a tree, a minute after its parent."""
+    when = int(git(git_dir, "log", "-1", "--format=%ct", parent)) + 60
     who = {
         f"GIT_{role}_{what}": value
         for role in ("AUTHOR", "COMMITTER")
         for what, value in (("NAME", "Ann"), ("EMAIL", "ann@example.org"), ("DATE", f"{when} +0000"))
     }
-    for tree in (inside, whole):
-        made.append(git(git_dir, "commit-tree", tree, "-p", made[-1], "-m", "refactor: move", **who).strip())
-    return made[1:]
+    return git(git_dir, "commit-tree", tree, "-p", parent, "-m", "refactor: move", **who).strip()
 
 
 # --- ways to match ---------------------------------------------------------------------------------------
@@ -154,8 +176,8 @@ class Truth(NamedTuple):
 class Change:
     """One commit and what git says became of its parent's lines."""
 
-    def __init__(self, git_dir: Path, commit: str, diff: Diff, tokens: Alignment | None, kind: str = "") -> None:
-        self.git_dir, self.commit, self.diff, self.tokens, self._kind = git_dir, commit, diff, tokens, kind
+    def __init__(self, commit: str, diff: Diff, tokens: Alignment | None, kind: str = "") -> None:
+        self.commit, self.diff, self.tokens, self._kind = commit, diff, tokens, kind
 
     def truth(self, path: str, line: int) -> Truth | None:
         """Where a line of the parent went; None when it was removed, or its tokens changed."""
@@ -163,7 +185,7 @@ class Change:
         if place := self.diff.goes_to(path, line):
             return Truth(self._kind or _kind_of_move(path, after, moved=place[1] != line), after, {place[1]})
         if self.tokens is not None and (went := self.tokens.goes_to(path, line)):
-            return Truth("reformat", *went)
+            return Truth(self._kind or "reformat", *went)
         if self.tokens is None and (moved := self.diff.moves_to(path, line)):
             return Truth("moved code", moved[0], {moved[1]})
         return None
@@ -280,7 +302,7 @@ class Replay:
         self.losses: list[str] = []
 
     def run(self, commits: int, reformats: int) -> None:
-        """Replay all three sets."""
+        """Replay all sets."""
         for commit in chosen_commits(self._git_dir, commits):
             self._weigh(commit, "ordinary")
         for commit in reformat_candidates(self._git_dir, 3 * reformats):
@@ -288,6 +310,8 @@ class Replay:
                 self._weigh(commit, "reformat")
         for commit in moved_tree(self._git_dir, "src"):
             self._weigh(commit, "path root")
+        for commit in other_line_endings(self._git_dir):
+            self._weigh(commit, "line endings")
 
     def _weigh(self, commit: str, what: str) -> None:
         try:
@@ -295,12 +319,12 @@ class Replay:
         except subprocess.CalledProcessError:  # the mirror does not hold all objects
             self.commits["unreadable"] += 1
             return
-        tokens = token_alignment(self._git_dir, commit, diff) if what == "reformat" else None
+        tokens = token_alignment(self._git_dir, commit, diff) if what in {"reformat", "line endings"} else None
         if tokens is not None and (tokens.equal_share < EQUAL_SHARE_MIN or not tokens.is_whole):
-            self.commits["no mere reformat"] += 1
+            self.commits["no mere reformat" if tokens.is_whole else "too large"] += 1
             return
         self.commits[what] += 1
-        change = Change(self._git_dir, commit, diff, tokens, "path root" if what == "path root" else "")
+        change = Change(commit, diff, tokens, what if what in {"path root", "line endings"} else "")
         before, after = self._side(f"{commit}^"), self._side(commit)
         for name, way in WAYS.items():
             losses = list(weigh(self.tallies[name], way(before, after), before, after, change))
