@@ -20,6 +20,7 @@ from elder_assets.cli_cache import cache
 from elder_assets.cli_gate import gate
 from elder_assets.cli_history import compare, history, rescore
 from elder_assets.cli_sarif import sarif
+from elder_assets.cli_serve import serve
 
 if TYPE_CHECKING:
     from elder_assets.audit.suppression import Applied
@@ -282,10 +283,10 @@ def _has_platform() -> bool:
     return importlib.util.find_spec("dagster") is not None
 
 
-@elder.command(short_help="Start the Dagster UI and daemon on this machine.")
+@elder.command(short_help="Start control plane, Dagster UI and daemon on this machine.")
 @click.argument("target", required=False, metavar="[PATH_OR_URL]")
 def up(target: str | None) -> int:
-    """Start the Dagster UI and daemon on this machine; audit one repository first when named.
+    """Start the control plane, Dagster UI and daemon on this machine; audit one repository first when named.
 
     TARGET is then registered, audited, and its results are checked with great-expectations.
     """
@@ -302,5 +303,5 @@ def _settings() -> Settings:
     return load_settings()
 
 
-for _command in (gate, sarif, history, rescore, compare, cache):
+for _command in (gate, sarif, history, rescore, compare, cache, serve):
     elder.add_command(_command)

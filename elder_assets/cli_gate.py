@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from elder_assets.cli_report import elder_version, file_progress, sarif_parts, write
+from elder_assets.cli_report import file_progress, sarif_parts, write
+from elder_assets.version import elder_version
 
 if TYPE_CHECKING:
     from elder_assets.audit.gate import GateResult

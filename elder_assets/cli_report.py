@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from elder_assets.version import elder_version
+
 if TYPE_CHECKING:
     from elder_assets.audit.imported_report import CountedFile
     from elder_assets.audit.report import Style
@@ -136,16 +138,6 @@ def write(parts: Sequence[bytes], output: Path | None, *, is_quiet: bool = False
     elif not is_quiet:
         sys.stdout.buffer.write(parts[0])
         sys.stdout.flush()
-
-
-def elder_version() -> str:
-    """The installed version, or 'source'."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("elder")
-    except PackageNotFoundError:  # run from a source tree that is not installed
-        return "source"
 
 
 def style_for(*, is_terminal: bool) -> Style:

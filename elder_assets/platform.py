@@ -1,4 +1,4 @@
-"""`elder up`: the platform on one machine. The first audit runs in this process, then UI and daemon start."""
+"""`elder up`: the platform on one machine. The first audit runs in this process, then the rest starts."""
 
 from __future__ import annotations
 
@@ -117,6 +117,7 @@ def _serve(settings: Settings) -> int:
     commands: tuple[list[str | Path], ...] = (
         [tools / "dagster-webserver", "-w", workspace, "-h", address[0], "-p", address[1]],
         [tools / "dagster-daemon", "run", "-w", workspace],
+        [sys.executable, "-m", "elder_assets", "serve", "--port", str(settings.port)],
     )
     children = [subprocess.Popen(command, start_new_session=True) for command in commands]
     click.echo(f"Dagster UI: http://{':'.join(address)} (stop with Ctrl-C)")

@@ -26,6 +26,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """ELDER_MAX_CONCURRENT_RUNS: audits that run at the same time; default: the number of processors."""
     web_port: int = 3000
     """ELDER_DAGSTER_PORT: port of the Dagster UI on the loopback interface."""
+    port: int = 8321
+    """ELDER_PORT: port of the control plane."""
     kubernetes_namespace: str = ""
     """ELDER_KUBERNETES_NAMESPACE: when set, every run is a Kubernetes job in this namespace."""
     kubernetes_image: str = ""
@@ -73,6 +75,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         database_url=environment.get("ELDER_DATABASE_URL", ""),
         max_concurrent_runs=_number(environment, "ELDER_MAX_CONCURRENT_RUNS", os.cpu_count() or 1, 1, 10_000),
         web_port=_number(environment, "ELDER_DAGSTER_PORT", 3000, 1, 65_535),
+        port=_number(environment, "ELDER_PORT", 8321, 1, 65_535),
         kubernetes_namespace=namespace,
         kubernetes_image=image,
     )

@@ -11,6 +11,10 @@
     ├── ProviderError           a git host refused a call or answered something unusable; `reason` is one word
     │   └── ProviderUnavailable     it may answer later; `retry_after_seconds` says when, where the host said so
     ├── StoreError              the results store or the facts cache cannot be read or written
+    │   ├── UnknownRecord           it holds no such team, request, token, ...
+    │   └── Conflict                what is there already does not allow it
+    ├── AccessRefused           whoever asks may not do this
+    │   └── SignInNeeded            nobody knows who asks
     ├── FrameRefused            a frame breaks its schema; names the columns and rows
     ├── DeliveryFailed          a notice could not be delivered, and would not be by trying again
     │   └── DeliveryDelayed         the receiver is busy, slow or away; says when to try again if it told
@@ -85,6 +89,22 @@ class ProviderUnavailable(ProviderError, Transient):
 
 class StoreError(ElderError):
     """The results store or the facts cache cannot be read or written."""
+
+
+class UnknownRecord(StoreError):
+    """The results store holds no such team, request, token or other record."""
+
+
+class Conflict(StoreError):
+    """What the results store holds already does not allow the change."""
+
+
+class AccessRefused(ElderError):
+    """Whoever asks may not do this; says what would be needed."""
+
+
+class SignInNeeded(AccessRefused):
+    """Nobody knows who asks: no token, or one that is unknown, expired or revoked."""
 
 
 class FrameRefused(ElderError):

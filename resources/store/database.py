@@ -141,6 +141,18 @@ class Database:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def check_ready(self) -> None:
+        """See that the database answers and has this Elder's schema.
+
+        Raises:
+            StoreError: it does not, and why.
+        """
+        with self._reading() as connection:
+            found = _revision(connection)
+        if found != tables.REVISION:
+            msg = f"the results store has schema {found}, this Elder needs {tables.REVISION}"
+            raise StoreError(msg)
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         with self._translated(), self._engine.connect() as connection:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import sqlalchemy as sa
 
-from elder_assets.audit.errors import ConfigurationError, StoreError
+from elder_assets.audit.errors import ConfigurationError, Conflict, UnknownRecord
 from elder_assets.audit.suppression import Suppression, suppression
 from resources.store import tables
 from resources.store.database import Database, storable
@@ -121,7 +121,8 @@ class Gates(Database):
         """Approve or deny a pending wish.
 
         Raises:
-            StoreError: there is no such wish, or it was decided before.
+            UnknownRecord: there is no such wish.
+            Conflict: it was decided before.
             ConfigurationError: whoever asked decides.
         """
         table = tables.suppression_requests
@@ -139,19 +140,19 @@ class Gates(Database):
             done = connection.execute(sa.update(table).where(*pending).values(**values))
             if not done.rowcount:
                 msg = f"request {number} was {found.state} before"
-                raise StoreError(msg)
+                raise Conflict(msg)
         return self.suppression_request(number)
 
     def suppression_request(self, number: int) -> SuppressionRequest:
         """One wish.
 
         Raises:
-            StoreError: there is none.
+            UnknownRecord: there is none.
         """
         found = self._requests(tables.suppression_requests.c.id == number)
         if not found:
             msg = f"there is no suppression request {number}"
-            raise StoreError(msg)
+            raise UnknownRecord(msg)
         return found[0]
 
     def suppression_requests(self, repository: str | None = None, state: str | None = None) -> list[SuppressionRequest]:

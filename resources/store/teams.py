@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from elder_assets.audit.errors import ConfigurationError, StoreError
+from elder_assets.audit.errors import ConfigurationError, UnknownRecord
 from resources.store import tables
 from resources.store.database import Database, Repository, storable
 
@@ -70,7 +70,7 @@ class Teams(Database):
         """The team with this key.
 
         Raises:
-            StoreError: there is none.
+            UnknownRecord: there is none.
         """
         with self._reading() as connection:
             return self._team(connection, key)
@@ -80,7 +80,7 @@ class Teams(Database):
         if row is None:
             known = list(connection.scalars(sa.select(tables.teams.c.key).order_by(tables.teams.c.key).limit(20)))
             msg = f"there is no team {key!r}; known: {', '.join(known) or 'none yet'}"
-            raise StoreError(msg)
+            raise UnknownRecord(msg)
         return Team(**row)
 
     def teams(self) -> list[Team]:
@@ -95,7 +95,7 @@ class Teams(Database):
 
         Raises:
             RepositoryNotFound: there is no such repository.
-            StoreError: there is no such team.
+            UnknownRecord: there is no such team.
         """
         table, now = tables.memberships, self._clock()
         with self._writing() as connection:
@@ -134,7 +134,7 @@ class Teams(Database):
         """The team's repositories that were not removed, in order of key.
 
         Raises:
-            StoreError: there is no such team.
+            UnknownRecord: there is no such team.
         """
         table = tables.repositories
         with self._reading() as connection:

@@ -73,7 +73,12 @@ def test_up_runs_a_backfill_of_two_repositories_through_its_daemon_and_leaves_no
     for folder in (repository, cart):
         assert CliRunner().invoke(elder, ["repo", "add", str(folder)], standalone_mode=False).exception is None
     port = free_port()
-    environment = {**os.environ, "ELDER_DAGSTER_PORT": str(port), "PYTHONPATH": str(ROOT)}
+    environment = {
+        **os.environ,
+        "ELDER_DAGSTER_PORT": str(port),
+        "ELDER_PORT": str(free_port()),
+        "PYTHONPATH": str(ROOT),
+    }
     started: set[int] = set()
     with (home / "up.log").open("wb") as log:
         up = subprocess.Popen([sys.executable, "-m", "elder_assets", "up"], env=environment, stdout=log, stderr=log)
@@ -85,7 +90,7 @@ def test_up_runs_a_backfill_of_two_repositories_through_its_daemon_and_leaves_no
         wait_for(lambda: scored() == {"local/basket", "local/cart"}, "the daemon ran the backfill")
         wait_for(lambda: set(run_states()) == {(dg.DagsterRunStatus.SUCCESS, True)}, "both runs ended")
         started = descendants(up.pid)
-        assert len(started) >= 2  # the UI and the daemon
+        assert len(started) >= 3  # the UI, the daemon and the control plane
     finally:
         up.send_signal(signal.SIGTERM)
         assert up.wait(60) == 0, (home / "up.log").read_text()[-2000:]

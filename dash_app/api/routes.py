@@ -1,0 +1,40 @@
+"""The one place where the control plane's routes are put together, in the order in which they are tried."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.routing import Match
+
+from dash_app.api import health
+from dash_app.api.errors import problem
+from resources.settings import Settings
+from resources.store import Store
+
+EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+
+
+def add_routes(app: FastAPI, store: Store, settings: Settings) -> None:  # noqa: ARG001 - for the routers to come
+    """Add every router; pages come after this, since Dash takes every path that is left."""
+    app.include_router(health.router)
+    # Here the webhooks' router is included, once it lands.
+    for prefix in ("/api", "/webhooks", "/ws", "/health"):
+        app.add_api_route(f"{prefix}/{{rest:path}}", _nothing_here, methods=EVERY_METHOD, include_in_schema=False)
+
+
+async def _nothing_here(request: Request) -> JSONResponse:
+    """Answer a path that no route took: 405 where another method would do, else 404."""
+    allowed = [method for method in EVERY_METHOD if _is_taken(request, method)]
+    if allowed:
+        named = ", ".join(allowed)
+        detail = f"{request.method} is not possible here; allowed: {named}"
+        return problem(405, detail, "method-not-allowed", headers={"Allow": named})
+    return problem(404, f"there is nothing at {request.url.path[:200]}", "not-found")
+
+
+def _is_taken(request: Request, method: str) -> bool:
+    """Whether one of our own routes takes the path by this method; the pages behind them take any path."""
+    ours = takewhile(lambda route: getattr(route, "endpoint", None) is not _nothing_here, request.app.routes)
+    return any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in ours)

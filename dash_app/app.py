@@ -1,0 +1,33 @@
+"""The control plane: REST API, webhooks, live updates and pages in one ASGI app. No globals, nothing at import."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from dash_app.api.errors import add_error_answers
+from dash_app.api.routes import add_routes
+from dash_app.metrics import CountRequests, Metrics
+from elder_assets.version import elder_version
+from resources.settings import Settings
+from resources.store import Store
+
+OPENAPI = "/api/v1/openapi.json"
+
+
+def create_app(store: Store, settings: Settings) -> FastAPI:
+    """The app over an open store; the caller closes the store."""
+    app = FastAPI(
+        title="Elder",
+        summary="The guardian of code quality: registry, audits, findings, gates and teams.",
+        version=elder_version(),
+        openapi_url=OPENAPI,
+        docs_url=None,
+        redoc_url=None,
+    )
+    metrics = Metrics()
+    app.state.store, app.state.settings, app.state.metrics = store, settings, metrics
+    add_error_answers(app)
+    add_routes(app, store, settings)
+    # Here the pages are mounted (pages_app.mount_pages), last, because Dash takes every path that is left.
+    app.add_middleware(CountRequests, metrics=metrics)
+    return app
