@@ -21,6 +21,7 @@ from elder_assets.cli_gate import gate
 from elder_assets.cli_history import compare, history, rescore
 from elder_assets.cli_sarif import sarif
 from elder_assets.cli_serve import serve
+from elder_assets.cli_team import scorecard, team
 
 if TYPE_CHECKING:
     from elder_assets.audit.suppression import Applied
@@ -303,5 +304,15 @@ def _settings() -> Settings:
     return load_settings()
 
 
-for _command in (gate, sarif, history, rescore, compare, cache, serve):
+for _command in (
+    gate,
+    sarif,
+    history,
+    rescore,
+    compare,
+    team,
+    scorecard,
+    cache,
+    serve,
+):
     elder.add_command(_command)

@@ -8,6 +8,7 @@ from elder_assets.assets.facts import facts
 from elder_assets.assets.findings import findings_assets
 from elder_assets.assets.history import history
 from elder_assets.assets.repositories import repositories
+from elder_assets.assets.scorecards import team_scorecards
 from elder_assets.assets.scores import scores
 from elder_assets.checks.asset_checks import quality_checks
 from elder_assets.jobs import (
@@ -17,10 +18,12 @@ from elder_assets.jobs import (
     nightly_audit,
     quality_job,
     rescore,
+    scorecards_job,
     weekly_history,
 )
 from resources.dagster_resources import ElderResource
 from resources.frame_io_manager import FrameIOManager
+from sensors.scorecards import scorecard_sensor
 
 # Code references are beta; where they show in the UI is all that may change.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
@@ -28,9 +31,10 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 elder = ElderResource()
 
 defs = dg.Definitions(
-    assets=dg.with_source_code_references([repositories, facts, *findings_assets(), scores, history]),
+    assets=dg.with_source_code_references([repositories, facts, *findings_assets(), scores, history, team_scorecards]),
     asset_checks=quality_checks(),
-    jobs=[audit_job, quality_job, fill_history, rescore],
+    jobs=[audit_job, quality_job, fill_history, rescore, scorecards_job],
+    sensors=[scorecard_sensor],
     schedules=[nightly_audit, hourly_quality, weekly_history],
     resources={"elder": elder, "io_manager": FrameIOManager(elder=elder)},
     # Nine steps cost 1.4 CPU seconds in one process, 28 with a process each (docs/architecture.md).

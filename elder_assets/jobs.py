@@ -17,6 +17,8 @@ from elder_assets.partitions import (
     QUALITY_JOB,
     REPOSITORY,
     RESCORE_JOB,
+    SCORECARDS_ASSET,
+    SCORECARDS_JOB,
     TO_WEEK,
     WEEKLY,
     findings_asset,
@@ -25,14 +27,21 @@ from elder_assets.partitions import (
 from resources.dagster_resources import ElderResource
 from resources.fleet import rescore_all
 
-CHECKED = [*(findings_asset(magic.name) for magic in catalogue().magics), "scores"]
+CHECKED = [*(findings_asset(magic.name) for magic in catalogue().magics), "scores", SCORECARDS_ASSET]
 
 audit_job = dg.define_asset_job(
     AUDIT_JOB,
     selection=dg.AssetSelection.all()
-    - dg.AssetSelection.assets(HISTORY)
+    - dg.AssetSelection.assets(HISTORY, SCORECARDS_ASSET)
     - dg.AssetSelection.checks(*(dg.AssetCheckKey(dg.AssetKey(asset), EXPECTATIONS) for asset in CHECKED)),
     description="Audit one repository: one run, one process.",
+)
+
+scorecards_job = dg.define_asset_job(
+    SCORECARDS_JOB,
+    selection=dg.AssetSelection.assets(SCORECARDS_ASSET)
+    - dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey(SCORECARDS_ASSET), EXPECTATIONS)),
+    description="Make the scorecard of one team.",
 )
 
 quality_job = dg.define_asset_job(

@@ -10,6 +10,10 @@ REPOSITORY_PARTITIONS = "repository"
 REPOSITORY = dg.DynamicPartitionsDefinition(name=REPOSITORY_PARTITIONS)
 """One partition a repository; the key is the repository's key, `host/owner/name`."""
 
+TEAM_PARTITIONS = "team"
+TEAM = dg.DynamicPartitionsDefinition(name=TEAM_PARTITIONS)
+"""One partition a team; keys follow the registry."""
+
 FIRST_WEEK = "2023-01-02"
 """A Monday. Weeks before it can be scored and are recorded, but have no partition: 300 repositories x 200 weeks are
 60,000 partitions, and the UI lists them all."""
@@ -21,6 +25,7 @@ OWNERS = ["team:elder"]
 FINDINGS_GROUP, RESULTS_GROUP, SOURCE_GROUP = "findings", "results", "source"
 AUDIT_JOB, QUALITY_JOB, NIGHTLY = "audit", "quality", "nightly_audit"
 HISTORY, HISTORY_JOB, RESCORE_JOB, WEEKLY = "history", "fill_history", "rescore", "weekly_history"
+SCORECARDS_ASSET, SCORECARDS_JOB = "team_scorecards", "scorecards"
 FROM_WEEK, TO_WEEK = "elder/from_week", "elder/to_week"
 """Run tags of the history job: first and last week, '2026-W07'; default: the last 52."""
 

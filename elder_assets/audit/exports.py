@@ -85,11 +85,12 @@ def to_csv(verdict: Verdict) -> str:
     same = [verdict.snapshot.repository, verdict.snapshot.commit or ""]
     for finding in shown_findings(verdict):
         row = finding_row(magics[finding.rule], finding)
-        writer.writerow([_cell(value) for value in [*same, *(row[name] for name in CSV_COLUMNS)]])
+        writer.writerow([cell(value) for value in [*same, *(row[name] for name in CSV_COLUMNS)]])
     return text.getvalue()
 
 
-def _cell(value: object) -> object:
+def cell(value: object) -> object:
+    """A value that no spreadsheet takes for a formula."""
     if not isinstance(value, str):
         return value
     shown = plain(value.replace("\n", " "))

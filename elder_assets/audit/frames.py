@@ -22,7 +22,8 @@ from elder_assets.audit.model import Finding, RuleOutcome, Severity, Status, Tie
 if TYPE_CHECKING:
     from elder_assets.audit.history import WeekScore
 
-Dtype = Literal["str", "int64", "float64", "datetime64[us, UTC]"]
+Dtype = Literal["str", "int64", "Int64", "float64", "datetime64[us, UTC]"]
+"""`Int64` is the integer that may be missing."""
 ROWS_NAMED_MAX = 5
 """Wrong rows that an error names for each column."""
 
@@ -183,7 +184,32 @@ WEEKS = FrameSchema(
     key=("repository", "week", "commit", "ruler", "magic"),
 )
 
-SCHEMAS = {schema.name: schema for schema in (SNAPSHOTS, FINDINGS, OUTCOMES, SCORES, WEEKS)}
+LEVEL_NAMES = ("", "none", "bronze", "silver", "gold")
+SCORECARDS = FrameSchema(
+    name="scorecards",
+    row="a team's repository in a week: one magic of it, or the whole ('' as magic)",
+    columns=(
+        Column(name="team", pattern=r"[a-z0-9._-]+"),
+        Column(name="week", pattern=r"\d{4}-\d{2}-\d{2}"),
+        Column(name="repository", pattern=r".+"),
+        Column(name="magic", pattern=r"[a-z_]*"),
+        Column(name="status", allowed=tuple(_SCORE_STATUSES)),
+        Column(name="reason"),
+        Column(name="score", dtype="float64", unit="points 0-100", nullable=True, lowest=0, highest=100),
+        Column(name="coverage_pct", dtype="float64", unit="per cent 0-100", nullable=True, lowest=0, highest=100),
+        Column(name="gates_passed", dtype="int64", unit="gates of that week", lowest=0),
+        Column(name="gates_failed", dtype="int64", unit="gates of that week", lowest=0),
+        Column(name="open", dtype="Int64", unit="findings", nullable=True, lowest=0),
+        Column(name="new", dtype="Int64", unit="findings of that week", nullable=True, lowest=0),
+        Column(name="fixed", dtype="Int64", unit="findings of that week", nullable=True, lowest=0),
+        Column(name="level", allowed=LEVEL_NAMES),
+        Column(name="missing"),
+        Column(name="trend", dtype="float64", unit="points a week over eight weeks", nullable=True),
+    ),
+    key=("team", "week", "repository", "magic"),
+)
+
+SCHEMAS = {schema.name: schema for schema in (SNAPSHOTS, FINDINGS, OUTCOMES, SCORES, WEEKS, SCORECARDS)}
 
 
 def empty_frame(schema: FrameSchema) -> pd.DataFrame:

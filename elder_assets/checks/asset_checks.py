@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from elder_assets.audit.frames import FINDINGS, SCORES
+from elder_assets.audit.frames import FINDINGS, SCORECARDS, SCORES
 from elder_assets.audit.registry import catalogue
 from elder_assets.checks.suites import validate
-from elder_assets.partitions import findings_asset
+from elder_assets.partitions import SCORECARDS_ASSET, findings_asset
 from resources.dagster_resources import ElderResource
 
 EXPECTATIONS = "great_expectations"
@@ -15,7 +15,7 @@ EXPECTATIONS = "great_expectations"
 
 def quality_checks() -> Sequence[dg.AssetChecksDefinition]:
     """One check for every asset that has rows in the results store."""
-    return [_findings_check(magic.name) for magic in catalogue().magics] + [_scores_check()]
+    return [*(_findings_check(magic.name) for magic in catalogue().magics), _scores_check(), _scorecards_check()]
 
 
 def _findings_check(magic: str) -> dg.AssetChecksDefinition:
@@ -44,6 +44,29 @@ def _scores_check() -> dg.AssetChecksDefinition:
         with elder.store() as store:
             newest, content = store.newest_snapshot_id(), store.scores(after=after)
         return _result(validate(SCORES, content, rows_min=1 if newest > after else 0), len(content), newest)
+
+    return check
+
+
+def _scorecards_check() -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=SCORECARDS_ASSET,
+        name=EXPECTATIONS,
+        description="The scorecards of all teams keep their schema; each has a row for every repository of the team.",
+    )
+    def check(elder: ElderResource) -> dg.AssetCheckResult:
+        broken: list[str] = []
+        rows = 0
+        with elder.store() as store:
+            newest = store.newest_snapshot_id()
+            for team in store.teams():
+                content = store.scorecard(team.key)
+                rows += len(content)
+                broken += validate(SCORECARDS, content) if len(content) else []
+                shown = set(content[content["week"] == content["week"].max()]["repository"]) if len(content) else set()
+                lacking = sorted({known.key for known in store.repositories_of(team.key)} - shown) if shown else []
+                broken += [f"{team.key}: no row of {key}" for key in lacking]
+        return _result(broken, rows, newest)
 
     return check
 

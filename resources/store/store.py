@@ -34,6 +34,7 @@ from resources.store.database import (
 from resources.store.findings import FindingsOverTime, Latest, Observed
 from resources.store.gates import Gates
 from resources.store.inbox import Inbox
+from resources.store.scorecards import Scorecards
 from resources.store.teams import Teams
 
 if TYPE_CHECKING:
@@ -64,7 +65,13 @@ def open_store(url: str, clock: Clock = now_utc) -> Store:
     return Store(engine, clock)
 
 
-class Store(FindingsOverTime, Teams, Gates, Inbox):
+class Store(
+    FindingsOverTime,
+    Teams,
+    Gates,
+    Scorecards,
+    Inbox,
+):
     """The results store; open it with `open_store`."""
 
     # --- repositories ---------------------------------------------------------------------------------

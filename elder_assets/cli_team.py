@@ -1,0 +1,172 @@
+"""`elder team` and `elder scorecard`: who owns which repository, and how the team stands.
+
+As in `cli.py`, whatever is not click is imported inside the command that needs it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from elder_assets.scorecards import Standing
+    from resources.store import Store
+
+SCHEMA_VERSION = 1
+
+
+@click.group()
+def team() -> None:
+    """Register teams, their repositories and their policy."""
+
+
+def _store() -> Store:
+    from resources.settings import load_settings
+    from resources.store import open_store
+
+    return open_store(load_settings().store_url)
+
+
+@team.command("add")
+@click.argument("key", metavar="TEAM")
+@click.option("--name", default="", help="For people; default: the key.")
+def team_add(key: str, name: str) -> None:
+    """Register a team."""
+    with _store() as store:
+        click.echo(f"added {store.add_team(key, name).key}")
+
+
+@team.command("list")
+def team_list() -> None:
+    """List the teams with their repositories."""
+    with _store() as store:
+        for known in store.teams():
+            owned = [repository.key for repository in store.repositories_of(known.key)]
+            click.echo(f"{known.key}  {', '.join(owned) or 'no repositories'}")
+
+
+@team.command("assign")
+@click.argument("key", metavar="TEAM")
+@click.argument("repositories", nargs=-1, required=True, metavar="REPOSITORY...")
+def team_assign(key: str, repositories: tuple[str, ...]) -> None:
+    """Give registered repositories to a team; what a repository's own elder.yaml says no longer counts."""
+    with _store() as store:
+        for repository in repositories:
+            store.assign(repository, key)
+            click.echo(f"{repository} belongs to {key}")
+
+
+@team.command("policy")
+@click.argument("key", metavar="TEAM")
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--author", default="", help="Who changes it; default: the user of this machine.")
+@click.option("--comment", default="", help="Why.")
+@click.option("--remove", is_flag=True, help="Take the policy away; its versions are kept.")
+def team_policy(key: str, file: Path | None, author: str, comment: str, remove: bool) -> None:
+    """Show a team's central policy and its versions, or set it from FILE (the form of elder.yaml)."""
+    import getpass
+
+    from elder_assets.audit.policy import read_policy
+    from elder_assets.audit.ruler import default_ruler
+
+    if remove and file:
+        raise click.UsageError("--remove takes no file")
+    with _store() as store:
+        if file is None and not remove:
+            versions = store.policies(store.team(key).key)
+            for version in versions:
+                said = f": {version.comment}" if version.comment else ""
+                click.echo(f"# {version.recorded_at:%Y-%m-%d %H:%M} {version.author}{said}")
+            click.echo(versions[0].document if versions else "no central policy; each repository's own file judges")
+            return
+        content = b"" if file is None else file.read_bytes()
+        if content:
+            read_policy(content, default_ruler(), str(file))
+        store.set_policy(key, content.decode(), author or getpass.getuser(), comment)
+        click.echo(f"policy of {key} {'removed' if remove else 'set'}; it judges from the next audit on")
+
+
+@click.command()
+@click.argument("key", metavar="TEAM")
+@click.option("--weeks", type=click.IntRange(1, 52), default=1, show_default=True, help="How many weeks to show.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "csv"]), default="text")
+def scorecard(key: str, weeks: int, form: str) -> None:
+    """Show how a team's repositories stand: score, level, trend, findings, gates, and what the next level lacks."""
+    try:
+        from elder_assets.scorecards import standing_of, week_of
+        from elder_assets.team_scorecard import make_scorecard, team_terms
+    except ModuleNotFoundError as error:
+        raise click.UsageError(f"{error.name} is not installed; `make up` sets the platform up") from error
+    now = dt.datetime.now(dt.UTC)
+    with _store() as store:
+        share = team_terms(store, store.team(key).key).share_pct
+        content = make_scorecard(store, key, now)
+    standing = standing_of(content, share)
+    shown = content[content["week"] > week_of(now - dt.timedelta(weeks=weeks))]
+    if form == "json":
+        click.echo(json.dumps(_document(key, standing, shown), indent=2))
+    elif form == "csv":
+        click.echo(_csv(shown), nl=False)
+    else:
+        click.echo("\n".join(_lines(key, standing, shown)))
+
+
+def _document(key: str, standing: Standing, shown: pd.DataFrame) -> dict[str, Any]:
+    import msgspec
+
+    plain = shown.astype(object).where(shown.notna(), None)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "team": key,
+        "standing": msgspec.structs.asdict(standing),
+        "rows": plain.to_dict("records"),
+    }
+
+
+def _csv(shown: pd.DataFrame) -> str:
+    from elder_assets.audit.exports import cell
+
+    return str(shown.map(cell).to_csv(index=False, lineterminator="\r\n"))
+
+
+def _lines(key: str, standing: Standing, shown: pd.DataFrame) -> list[str]:
+    from elder_assets.audit.report import plain
+
+    repositories = "1 repository" if standing.repositories == 1 else f"{standing.repositories} repositories"
+    lines = [f"{key}: {repositories}, level {standing.level}"]
+    if standing.next_level and standing.repositories:
+        lines.append(f"{standing.next_level}: {standing.having} have it, {standing.needed} must")
+    whole = shown[shown["magic"] == ""]
+    for week, rows in whole.groupby("week"):
+        lines += ["", f"week of {week}"]
+        width = max(len(name) for name in rows["repository"])
+        header = f"{'repository':{width}}  score  trend  level   open  new  fixed  gates"
+        lines.append(header)
+        for row in rows.to_dict("records"):
+            if row["status"] == "error":
+                lines.append(f"{plain(row['repository']):{width}}  {plain(row['reason'])}")
+                continue
+            gates = row["gates_passed"] + row["gates_failed"]
+            cells = [
+                f"{_number(row['score'], '.1f'):>5}",
+                f"{_number(row['trend'], '+.1f'):>5}",
+                f"{row['level']:6}",
+                f"{_number(row['open'], 'd'):>4}",
+                f"{_number(row['new'], 'd'):>3}",
+                f"{_number(row['fixed'], 'd'):>5}",
+                f"{row['gates_passed']} of {gates}" if gates else "-",
+            ]
+            lines.append(f"{plain(row['repository']):{width}}  {'  '.join(cells)}")
+            if row["missing"]:
+                lines.append(f"{'':{width}}  {row['missing']}")
+    return lines
+
+
+def _number(value: Any, form: str) -> str:
+    return "-" if value is None or value != value else format(value, form)  # noqa: PLR0124 - NaN differs from itself
