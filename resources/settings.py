@@ -13,6 +13,11 @@ from pathlib import Path
 import msgspec
 
 from elder_assets.audit.errors import ConfigurationError
+from resources.secrets import Secret, Secrets
+
+KEY_CHARACTERS_MIN = 32
+"""Shortest server key; 64 hexadecimal digits are 256 bits."""
+NO_SECRETS = Secrets({})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +37,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """ELDER_KUBERNETES_NAMESPACE: when set, every run is a Kubernetes job in this namespace."""
     kubernetes_image: str = ""
     """ELDER_KUBERNETES_IMAGE: image of those jobs; needed with the namespace."""
+    public_url: str = ""
+    """ELDER_PUBLIC_URL: where people and git hosts reach the control plane; links in statuses and comments."""
+    secret_key: Secret | None = None
+    """ELDER_SECRET_KEY: what secrets of webhooks are derived from; default: a file in the home, made once."""
+    webhook_secrets: tuple[tuple[str, str], ...] = ()
+    """ELDER_WEBHOOK_SECRETS: (provider, reference of a secret); two of one provider are a rotation."""
+    git_hosts: tuple[tuple[str, str], ...] = ()
+    """ELDER_GIT_HOSTS: (host, provider) of git hosts that are self-hosted."""
+    allowed_hosts: tuple[str, ...] = ()
+    """ELDER_ALLOWED_HOSTS: git hosts whose API may be plain http or inside the network."""
+    secrets: Secrets = NO_SECRETS
+    """Where references of secrets are looked up: the same environment."""
 
     @property
     def store_url(self) -> str:
@@ -78,6 +95,12 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         port=_number(environment, "ELDER_PORT", 8321, 1, 65_535),
         kubernetes_namespace=namespace,
         kubernetes_image=image,
+        public_url=_web_address(environment, "ELDER_PUBLIC_URL"),
+        secret_key=_key(environment, "ELDER_SECRET_KEY"),
+        webhook_secrets=_pairs(environment, "ELDER_WEBHOOK_SECRETS", "provider=reference"),
+        git_hosts=_pairs(environment, "ELDER_GIT_HOSTS", "host=provider"),
+        allowed_hosts=tuple(_listed(environment, "ELDER_ALLOWED_HOSTS")),
+        secrets=Secrets(environment),
     )
 
 
@@ -94,3 +117,31 @@ def _number(environment: Mapping[str, str], name: str, default: int, lowest: int
     if not given.isdecimal() or not lowest <= int(given) <= highest:
         raise ConfigurationError(name, given, f"a whole number from {lowest} to {highest}")
     return int(given)
+
+
+def _listed(environment: Mapping[str, str], name: str) -> list[str]:
+    return [item.strip() for item in environment.get(name, "").split(",") if item.strip()]
+
+
+def _pairs(environment: Mapping[str, str], name: str, form: str) -> tuple[tuple[str, str], ...]:
+    found = []
+    for item in _listed(environment, name):
+        left, equals, right = item.partition("=")
+        if not (left.strip() and equals and right.strip()):  # the text may be a secret, so it is not repeated
+            raise ConfigurationError(name, "an item of another form", f"{form}, several with commas")
+        found.append((left.strip().lower(), right.strip()))
+    return tuple(found)
+
+
+def _key(environment: Mapping[str, str], name: str) -> Secret | None:
+    given = environment.get(name, "").strip()
+    if given and len(given) < KEY_CHARACTERS_MIN:
+        raise ConfigurationError(name, "a short text", f"at least {KEY_CHARACTERS_MIN} characters, by chance")
+    return Secret(given) if given else None
+
+
+def _web_address(environment: Mapping[str, str], name: str) -> str:
+    given = environment.get(name, "").strip().rstrip("/")
+    if given and (not given.startswith(("https://", "http://")) or "@" in given or not given.isprintable()):
+        raise ConfigurationError(name, "another text", "an http(s) address without credentials")
+    return given

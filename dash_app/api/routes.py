@@ -10,16 +10,17 @@ from starlette.routing import Match
 
 from dash_app.api import health
 from dash_app.api.errors import problem
+from dash_app.api.webhooks import webhooks_router
 from resources.settings import Settings
 from resources.store import Store
 
 EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
-def add_routes(app: FastAPI, store: Store, settings: Settings) -> None:  # noqa: ARG001 - for the routers to come
+def add_routes(app: FastAPI, store: Store, settings: Settings) -> None:
     """Add every router; pages come after this, since Dash takes every path that is left."""
     app.include_router(health.router)
-    # Here the webhooks' router is included, once it lands.
+    app.include_router(webhooks_router(store, settings))
     for prefix in ("/api", "/webhooks", "/ws", "/health"):
         app.add_api_route(f"{prefix}/{{rest:path}}", _nothing_here, methods=EVERY_METHOD, include_in_schema=False)
 

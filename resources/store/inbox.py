@@ -288,6 +288,13 @@ class Inbox(Database):
         with self._reading() as connection:
             return {row["id"]: _target(row) for row in connection.execute(statement).mappings()}
 
+    def webhook_secret_version(self, project_id: int) -> int:
+        """Which version of its webhook secret a project has; 1 for a repository without a project."""
+        table = tables.projects
+        with self._reading() as connection:
+            version = sa.select(table.c.webhook_secret_version).where(table.c.repository_id == project_id)
+            return connection.scalar(version) or 1
+
     # --- writing ----------------------------------------------------------------------------------------------
 
     def decide_inbox(self, decisions: Sequence[InboxDecision]) -> list[InboxDecision]:

@@ -29,8 +29,11 @@ def test_another_database_replaces_it():
         {"ELDER_MAX_CONCURRENT_RUNS": "two"},
         {"ELDER_DAGSTER_PORT": "65536"},
         {"ELDER_KUBERNETES_NAMESPACE": "elder"},
+        {"ELDER_SECRET_KEY": "short"},
+        {"ELDER_WEBHOOK_SECRETS": "github"},
+        {"ELDER_PUBLIC_URL": "https://ann:pw@elder.example.org"},
     ],
-    ids=["no-run", "word", "port", "namespace-without-image"],
+    ids=["no-run", "word", "port", "namespace-without-image", "short-key", "secret-alone", "url-with-password"],
 )
 def test_a_value_that_is_not_allowed_is_refused(environment: dict[str, str]):
     with pytest.raises(ConfigurationError):
@@ -42,3 +45,24 @@ def test_the_documentation_lists_every_setting():
     read = {name for name in read if not name.endswith("_")}
     documented = set(re.findall(r"ELDER_[A-Z_]+", (ROOT / "docs" / "settings.md").read_text()))
     assert read == documented
+
+
+def test_lists_of_hosts_and_references_are_read():
+    settings = load_settings(
+        {
+            "ELDER_WEBHOOK_SECRETS": "GitHub=env:A, github=env:B",
+            "ELDER_GIT_HOSTS": "git.example.org=gitlab",
+            "ELDER_ALLOWED_HOSTS": "127.0.0.1,",
+            "ELDER_PUBLIC_URL": "https://elder.example.org/",
+        }
+    )
+    assert settings.webhook_secrets == (("github", "env:A"), ("github", "env:B"))
+    assert settings.git_hosts == (("git.example.org", "gitlab"),)
+    assert settings.allowed_hosts == ("127.0.0.1",)
+    assert settings.public_url == "https://elder.example.org"
+
+
+def test_a_secret_in_a_wrong_setting_is_not_repeated():
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings({"ELDER_WEBHOOK_SECRETS": "hunter2"})
+    assert "hunter2" not in str(caught.value)
