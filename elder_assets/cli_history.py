@@ -76,6 +76,7 @@ def week_progress(*, quiet: bool) -> Callable[[str, int, int], None]:
 def history_json(key: str, ruler: Ruler, points: Sequence[WeekPoint], scored: Sequence[PointScore]) -> dict[str, Any]:
     """The document of `elder history --format json`: one object a week, oldest first."""
     from elder_assets.audit.dates import iso
+    from elder_assets.audit.judgement import open_findings
     from elder_assets.audit.scoring import rounded
 
     weeks = [
@@ -86,7 +87,7 @@ def history_json(key: str, ruler: Ruler, points: Sequence[WeekPoint], scored: Se
             "status": str(score.status),
             "score": rounded(score.score),
             "coverage": {"eligible": point.point.eligible, "analysed": point.point.analysed},
-            "findings": sum(tally.findings for tally in point.point.tallies),
+            "findings": sum(open_findings(tally, ruler) for tally in point.point.tallies),
             "magics": {
                 magic.magic: {"status": str(magic.status), "score": rounded(magic.score)} for magic in score.magics
             },

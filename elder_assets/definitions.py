@@ -7,6 +7,7 @@ import dagster as dg
 from elder_assets.assets.facts import facts
 from elder_assets.assets.findings import findings_assets
 from elder_assets.assets.history import history
+from elder_assets.assets.imported import findings_imported
 from elder_assets.assets.repositories import repositories
 from elder_assets.assets.scorecards import team_scorecards
 from elder_assets.assets.scores import scores
@@ -31,7 +32,9 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 elder = ElderResource()
 
 defs = dg.Definitions(
-    assets=dg.with_source_code_references([repositories, facts, *findings_assets(), scores, history, team_scorecards]),
+    assets=dg.with_source_code_references(
+        [repositories, facts, *findings_assets(), scores, findings_imported, history, team_scorecards]
+    ),
     asset_checks=quality_checks(),
     jobs=[audit_job, quality_job, fill_history, rescore, scorecards_job],
     sensors=[scorecard_sensor],

@@ -25,6 +25,7 @@ OWNERS = ["team:elder"]
 FINDINGS_GROUP, RESULTS_GROUP, SOURCE_GROUP = "findings", "results", "source"
 AUDIT_JOB, QUALITY_JOB, NIGHTLY = "audit", "quality", "nightly_audit"
 HISTORY, HISTORY_JOB, RESCORE_JOB, WEEKLY = "history", "fill_history", "rescore", "weekly_history"
+IMPORTED_ASSET = "findings_imported"
 SCORECARDS_ASSET, SCORECARDS_JOB = "team_scorecards", "scorecards"
 FROM_WEEK, TO_WEEK = "elder/from_week", "elder/to_week"
 """Run tags of the history job: first and last week, '2026-W07'; default: the last 52."""

@@ -62,7 +62,7 @@ class FrameSchema(msgspec.Struct, frozen=True, kw_only=True):
 
 OID = r"[0-9a-f]{40}|[0-9a-f]{64}"
 SHA256 = r"[0-9a-f]{64}"
-RULE_CODE = r"[A-Z]{3}\d{3}"
+RULE_CODE = r"[A-Z]{3}\d{3}|EXT:[^:]+:.+"
 FRACTION = r"-?\d+(/\d+)?"
 
 _RULE_STATUSES = (Status.FINDING, Status.PASS, Status.NOT_APPLICABLE, Status.NOT_AVAILABLE, Status.ERROR)

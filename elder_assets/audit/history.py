@@ -22,7 +22,7 @@ from elder_assets.audit.facts.commit_log import CLOCK_SKEW_SECONDS, DAY_SECONDS,
 from elder_assets.audit.facts.extraction import FactStore
 from elder_assets.audit.facts.history_secrets import HistorySecrets, SecretsLedger
 from elder_assets.audit.facts.repository_facts import RepositoryFacts, TreeCollector
-from elder_assets.audit.judgement import Judged, Point, judged_key, limits_of, point_of, score_point
+from elder_assets.audit.judgement import Judged, Point, judged_key, limits_of, open_findings, point_of, score_point
 from elder_assets.audit.model import Status
 from elder_assets.audit.registry import Catalogue, catalogue
 from elder_assets.audit.ruler import Ruler
@@ -87,6 +87,7 @@ class WeekScore(msgspec.Struct, frozen=True, kw_only=True):
     eligible: int
     analysed: int
     findings: int
+    """Open ones that the ruler shows, notices left out."""
     is_provisional: bool
     """The week was still running when it was scored."""
 
@@ -122,7 +123,7 @@ def week_scores(points: Sequence[WeekPoint], ruler: Ruler, now: int) -> list[Wee
                     weight_share=weight_share,
                     eligible=point.point.eligible,
                     analysed=point.point.analysed,
-                    findings=sum(tally.findings for tally in tallies),
+                    findings=sum(open_findings(tally, ruler) for tally in tallies),
                     is_provisional=point.week.start == week_start(now),
                 )
             )

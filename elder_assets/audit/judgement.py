@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -79,7 +80,8 @@ class Tally(msgspec.Struct, frozen=True, array_like=True):
     units: int
     affected: dict[str, int]
     """Severities of a unit's findings, joined by ',' ('' for the rule's own), to how many units have these."""
-    findings: int
+    findings: dict[str, int]
+    """Severity of a finding ('' for the rule's own) to how many there are."""
 
 
 class Directed(msgspec.Struct, frozen=True, array_like=True):
@@ -256,7 +258,19 @@ def _tally(judgement: Judgement) -> Tally:
         reason=judgement.reason,
         units=judgement.units,
         affected=dict(sorted(affected.items())),
-        findings=len(judgement.answers),
+        findings=dict(sorted(Counter(str(answer.severity or "") for answer in judgement.answers).items())),
+    )
+
+
+def open_findings(tally: Tally, ruler: Ruler) -> int:
+    """How many findings of a tally a ruler shows, notices left out."""
+    measure = ruler.rules[tally.rule]
+    if measure.tier is Tier.SHADOW:
+        return 0
+    return sum(
+        number
+        for own, number in tally.findings.items()
+        if severity_under(tally.severity, measure, Severity(own) if own else None) is not Severity.INFO
     )
 
 

@@ -31,8 +31,9 @@ from resources.store.database import (
     storable,
     without_statement,
 )
-from resources.store.findings import FindingsOverTime, Latest, Observed
+from resources.store.findings import Latest, Observed
 from resources.store.gates import Gates
+from resources.store.imports import Imports
 from resources.store.inbox import Inbox
 from resources.store.scorecards import Scorecards
 from resources.store.teams import Teams
@@ -66,7 +67,7 @@ def open_store(url: str, clock: Clock = now_utc) -> Store:
 
 
 class Store(
-    FindingsOverTime,
+    Imports,
     Teams,
     Gates,
     Scorecards,

@@ -7,7 +7,7 @@ from fractions import Fraction
 import msgspec
 
 from elder_assets.audit.comparison import Difference, compare
-from elder_assets.audit.judgement import Point, Tally
+from elder_assets.audit.judgement import Point, Tally, open_findings
 from elder_assets.audit.model import Severity, Status, Tier
 from elder_assets.audit.ruler import RuleMeasure, Ruler
 
@@ -31,7 +31,7 @@ def tally(rule: str, units: int, affected: int, status: Status | None = None) ->
         reason="",
         units=units,
         affected={"": affected} if affected else {},
-        findings=affected,
+        findings={"": affected} if affected else {},
     )
 
 
@@ -92,3 +92,11 @@ def test_largest_remainders_take_what_rounding_leaves():
     third = Fraction(1, 30)
     part = Difference(before=Fraction(0), after=Fraction(1, 10), code=third, scope=third, ruler=third)
     assert part.shown() == {"code": 0.1, "scope": 0.0, "ruler": 0.0}
+
+
+def test_notices_are_no_open_findings_and_a_lowered_rule_has_none():
+    counted = msgspec.structs.replace(tally("TDD001", 9, 3), findings={"": 2, "info": 4, "low": 1})
+    assert open_findings(counted, RULER) == 3
+    measure = msgspec.structs.replace(RULER.rules["TDD001"], severity=Severity.INFO)
+    lowered = msgspec.structs.replace(RULER, rules={**RULER.rules, "TDD001": measure})
+    assert open_findings(counted, lowered) == 0
