@@ -52,8 +52,8 @@ def failing_partition(key: str, elder: ElderResource, run_id: str | None = None)
         yield
     except SourceError as error:
         with contextlib.suppress(ElderError), elder.store() as store:
-            store.record_failure(key, str(error), run_id)
-        msg = f"cannot audit {key}: {error}"
+            store.record_failure(key, str(error).removeprefix(f"{key}: "), run_id)
+        msg = f"cannot audit {key}: {str(error).removeprefix(f'{key}: ')}"
         raise dg.Failure(msg, allow_retries=False) from error
 
 

@@ -7,10 +7,14 @@ import fcntl
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from elder_assets.audit.errors import CheckoutFailed, RepositoryNotFound
 from resources.git.address import PROTOCOLS
 from resources.git.commands import ENVIRONMENT, run, scrub
+
+if TYPE_CHECKING:
+    import git
 
 FETCH_SECONDS_MAX = 1800
 REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
@@ -56,7 +60,7 @@ def update_mirror(address: str, key: str, mirrors: Path, *, protocols: tuple[str
         except git.GitCommandError as error:
             if is_new:
                 shutil.rmtree(folder, ignore_errors=True)
-            reason = scrub(error.stderr or str(error))
+            reason = _reason(error)
             if any(word in reason for word in ("timed out", "Timeout", "early EOF", "hung up")):
                 raise CheckoutFailed(f"{key}: {reason}") from error
             raise RepositoryNotFound(f"{key}: {reason}") from error
@@ -81,3 +85,9 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
+
+
+def _reason(error: git.GitCommandError) -> str:
+    """What git itself said; GitPython wraps it in a title and quotes."""
+    said = scrub(error.stderr or str(error)).removeprefix("stderr: '").removesuffix("'")
+    return said.removeprefix("fatal: ")
