@@ -36,7 +36,9 @@ def introduced(git_dir: Path, head: str, places: Iterable[tuple[int, str, int]])
 
 def _change(git_dir: Path, head: str, commit: str) -> str:
     """The first-parent commit of `head` that brought a commit to it; itself when it lies on that line."""
-    line = run(git_dir, "rev-list", "--first-parent", "--ancestry-path", f"{commit}..{head}").decode().split()
+    after = f"{commit}..{head}"
+    descended = set(run(git_dir, "rev-list", "--ancestry-path", after).decode().split())
+    line = [other for other in run(git_dir, "rev-list", "--first-parent", after).decode().split() if other in descended]
     if not line:
         return commit
     parents = run(git_dir, "rev-list", "--parents", "-n", "1", line[-1]).decode().split()[1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,3 +139,34 @@ def test_the_central_policy_judges_the_next_audit(instance):
         assert store.latest_rows()[0]["profile"] == "enterprise"
         *_, count = store.counts(KEY)
     assert (count["new"], count["unveiled"], count["fixed"], count["removed"]) == (0, 0, 0, 0)
+
+
+def commit(repository: Path, message: str, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (repository / name).write_text(content)
+    for arguments in (["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", message]):
+        subprocess.run(["git", "-C", repository, *arguments], check=True)
+    session.terms_of.cache_clear()
+    session.facts_of.cache_clear()
+
+
+def test_a_lower_limit_unveils_old_code_and_blames_nobody(instance, repository: Path):
+    body = "".join(
+        f"    if a > {n}:\n        for b in range({n}):\n            if b:\n                a += b\n" for n in range(3)
+    )
+    commit(repository, "feat: sum it all up", {"total.py": f"def total(a):\n{body}    return a\n"})
+    assert run(instance, "audit", KEY).success
+    policy = "version: 1\nrules: {STR013: {limits: {cognitive_max: 6, cognitive_notice: 3}}}\n"
+    commit(repository, "chore: be stricter", {"elder.yaml": policy})
+    assert run(instance, "audit", KEY).success
+    with open_store(load_settings().store_url) as store:
+        (row,) = [row for row in store.finding_rows(KEY) if row["rule"] == "STR013"]
+        assert (row["arrival"], row["introduced_commit"]) == ("unveiled", None)
+        assert store.counts(KEY)[-1]["new"] == 0
+    commit(repository, "feat: sum it up again", {"again.py": f"def again(a):\n{body}    return a\n"})
+    assert run(instance, "audit", KEY).success
+    with open_store(load_settings().store_url) as store:
+        rows = {row["path"]: row for row in store.finding_rows(KEY) if row["rule"] == "STR013"}
+        latest = store.latest(KEY)
+    assert (rows["again.py"]["arrival"], rows["total.py"]["arrival"]) == ("new", "unveiled")
+    assert rows["again.py"]["introduced_commit"] == rows["again.py"]["introduced_change"] == latest.commit
