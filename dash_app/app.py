@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from dash_app.api.errors import add_error_answers
 from dash_app.api.routes import add_routes
+from dash_app.guard import Guard, is_loopback
 from dash_app.metrics import CountRequests, Metrics
 from elder_assets.version import elder_version
 from resources.settings import Settings
@@ -29,5 +30,6 @@ def create_app(store: Store, settings: Settings) -> FastAPI:
     add_error_answers(app)
     add_routes(app, store, settings)
     # Here the pages are mounted (pages_app.mount_pages), last, because Dash takes every path that is left.
+    app.add_middleware(Guard, store=store, is_local=is_loopback(settings.host))
     app.add_middleware(CountRequests, metrics=metrics)
     return app

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import uvicorn
 
 from dash_app.app import create_app
+from dash_app.guard import is_loopback
+from elder_assets.audit.errors import ConfigurationError
 from resources.settings import Settings
 from resources.store import open_store
 
 GRACE_SECONDS = 5
+MESSAGE_BYTES_MAX = 64 * 1024
+"""Of a WebSocket message from a client; ours are subscriptions."""
 
 
-def serve(settings: Settings, host: str, port: int) -> None:
+def serve(settings: Settings, on_start: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
+        ConfigurationError: others can reach the address, and nobody has a token.
         StoreError: the database cannot be opened.
     """
     with open_store(settings.store_url) as store:
+        if not is_loopback(settings.host) and not store.has_usable_tokens():
+            raise ConfigurationError(
+                "host", settings.host, "127.0.0.1, until there is a token: elder token create NAME --role admin"
+            )
+        app = create_app(store, settings)
+        on_start()
         uvicorn.run(
-            create_app(store, settings),
-            host=host,
-            port=port,
+            app,
+            host=settings.host,
+            port=settings.port,
             log_level="warning",
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
             ws="websockets-sansio",
+            ws_max_size=MESSAGE_BYTES_MAX,
         )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from elder_assets import cli_report
+from elder_assets.cli_access import audit_log, token
 from elder_assets.cli_cache import cache
 from elder_assets.cli_gate import gate
 from elder_assets.cli_history import compare, history, rescore
@@ -304,15 +305,5 @@ def _settings() -> Settings:
     return load_settings()
 
 
-for _command in (
-    gate,
-    sarif,
-    history,
-    rescore,
-    compare,
-    team,
-    scorecard,
-    cache,
-    serve,
-):
+for _command in (gate, sarif, history, rescore, compare, team, scorecard, cache, serve, token, audit_log):
     elder.add_command(_command)

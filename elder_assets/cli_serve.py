@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import click
 
-LOOPBACK = "127.0.0.1"
-
 
 @click.command(short_help="Start the control plane: API, webhooks, pages.")
-@click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen on.")
+@click.option("--host", help="Address to listen on; default: ELDER_HOST, else 127.0.0.1.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="Default: ELDER_PORT, else 8321.")
-def serve(host: str, port: int | None) -> None:
-    """Start the control plane: REST API, webhooks, live updates and pages in one process."""
+def serve(host: str | None, port: int | None) -> None:
+    """Start the control plane: REST API, webhooks, live updates and pages in one process.
+
+    On any address but a loopback one it starts only when somebody has a token: elder token create.
+    """
     try:
         from dash_app import server
     except ModuleNotFoundError as error:
         raise click.UsageError(f"{error.name} is not installed; `make up` sets the platform up") from error
+    import msgspec
+
     from resources.settings import load_settings
 
     settings = load_settings()
-    port = port or settings.port
-    click.echo(f"Elder: http://{host}:{port} (stop with Ctrl-C)")
-    server.serve(settings, host, port)
+    settings = msgspec.structs.replace(settings, host=host or settings.host, port=port or settings.port)
+    server.serve(settings, lambda: click.echo(f"Elder: http://{settings.host}:{settings.port} (stop with Ctrl-C)"))

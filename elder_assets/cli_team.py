@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from elder_assets.cli_access import operator
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -39,7 +41,7 @@ def _store() -> Store:
 def team_add(key: str, name: str) -> None:
     """Register a team."""
     with _store() as store:
-        click.echo(f"added {store.add_team(key, name).key}")
+        click.echo(f"added {store.add_team(key, name, by=operator()).key}")
 
 
 @team.command("list")
@@ -58,7 +60,7 @@ def team_assign(key: str, repositories: tuple[str, ...]) -> None:
     """Give registered repositories to a team; what a repository's own elder.yaml says no longer counts."""
     with _store() as store:
         for repository in repositories:
-            store.assign(repository, key)
+            store.assign(repository, key, by=operator())
             click.echo(f"{repository} belongs to {key}")
 
 
@@ -70,8 +72,6 @@ def team_assign(key: str, repositories: tuple[str, ...]) -> None:
 @click.option("--remove", is_flag=True, help="Take the policy away; its versions are kept.")
 def team_policy(key: str, file: Path | None, author: str, comment: str, remove: bool) -> None:
     """Show a team's central policy and its versions, or set it from FILE (the form of elder.yaml)."""
-    import getpass
-
     from elder_assets.audit.policy import read_policy
     from elder_assets.audit.ruler import default_ruler
 
@@ -88,7 +88,7 @@ def team_policy(key: str, file: Path | None, author: str, comment: str, remove: 
         content = b"" if file is None else file.read_bytes()
         if content:
             read_policy(content, default_ruler(), str(file))
-        store.set_policy(key, content.decode(), author or getpass.getuser(), comment)
+        store.set_policy(key, content.decode(), author or operator(), comment)
         click.echo(f"policy of {key} {'removed' if remove else 'set'}; it judges from the next audit on")
 
 

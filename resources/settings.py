@@ -31,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """ELDER_MAX_CONCURRENT_RUNS: audits that run at the same time; default: the number of processors."""
     web_port: int = 3000
     """ELDER_DAGSTER_PORT: port of the Dagster UI on the loopback interface."""
+    host: str = "127.0.0.1"
+    """ELDER_HOST: address that the control plane listens on; any but loopback needs a token (`elder token create`)."""
     port: int = 8321
     """ELDER_PORT: port of the control plane."""
     kubernetes_namespace: str = ""
@@ -92,6 +94,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         database_url=environment.get("ELDER_DATABASE_URL", ""),
         max_concurrent_runs=_number(environment, "ELDER_MAX_CONCURRENT_RUNS", os.cpu_count() or 1, 1, 10_000),
         web_port=_number(environment, "ELDER_DAGSTER_PORT", 3000, 1, 65_535),
+        host=environment.get("ELDER_HOST") or "127.0.0.1",
         port=_number(environment, "ELDER_PORT", 8321, 1, 65_535),
         kubernetes_namespace=namespace,
         kubernetes_image=image,

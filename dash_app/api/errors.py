@@ -6,6 +6,7 @@ https://www.rfc-editor.org/rfc/rfc9457: `type` names the kind for programs, `det
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -26,6 +27,7 @@ from elder_assets.audit.errors import (
     SourceError,
     SourceRefused,
     StoreError,
+    TooManyRequests,
     UnknownRecord,
     UnknownRevision,
     WebhookRejected,
@@ -37,6 +39,7 @@ DETAIL_CHARACTERS_MAX = 1_000
 
 KINDS: tuple[tuple[type[ElderError], int, str], ...] = (
     (SignInNeeded, 401, "sign-in-needed"),
+    (TooManyRequests, 429, "too-many-requests"),
     (AccessRefused, 403, "access-refused"),
     (ConfigurationError, 400, "value-not-allowed"),
     (SourceRefused, 400, "address-refused"),
@@ -89,7 +92,9 @@ def answer_to(error: ElderError) -> JSONResponse:
     if isinstance(error, WebhookRejected):
         return problem(error.status, error.reason, "webhook-rejected")
     status, kind = next(((status, kind) for cls, status, kind in KINDS if isinstance(error, cls)), (500, ""))
-    headers = {"WWW-Authenticate": 'Bearer realm="elder"'} if status == 401 else None
+    headers = {"WWW-Authenticate": 'Bearer realm="elder"'} if status == 401 else {}
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
     if status >= 500:
         LOG.error("%s", error)
     errors = [{"field": error.key, "message": str(error)}] if isinstance(error, ConfigurationError) else []

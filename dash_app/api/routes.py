@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.routing import Match
 
+from dash_app import sign_in
 from dash_app.api import health
 from dash_app.api.errors import problem
 from dash_app.api.webhooks import webhooks_router
@@ -20,6 +21,7 @@ EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 def add_routes(app: FastAPI, store: Store, settings: Settings) -> None:
     """Add every router; pages come after this, since Dash takes every path that is left."""
     app.include_router(health.router)
+    app.include_router(sign_in.router)
     app.include_router(webhooks_router(store, settings))
     for prefix in ("/api", "/webhooks", "/ws", "/health"):
         app.add_api_route(f"{prefix}/{{rest:path}}", _nothing_here, methods=EVERY_METHOD, include_in_schema=False)

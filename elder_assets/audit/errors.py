@@ -14,7 +14,8 @@
     │   ├── UnknownRecord           it holds no such team, request, token, ...
     │   └── Conflict                what is there already does not allow it
     ├── AccessRefused           whoever asks may not do this
-    │   └── SignInNeeded            nobody knows who asks
+    │   ├── SignInNeeded            nobody knows who asks
+    │   └── TooManyRequests         whoever asks must wait; says how long
     ├── FrameRefused            a frame breaks its schema; names the columns and rows
     ├── DeliveryFailed          a notice could not be delivered, and would not be by trying again
     │   └── DeliveryDelayed         the receiver is busy, slow or away; says when to try again if it told
@@ -105,6 +106,14 @@ class AccessRefused(ElderError):
 
 class SignInNeeded(AccessRefused):
     """Nobody knows who asks: no token, or one that is unknown, expired or revoked."""
+
+
+class TooManyRequests(AccessRefused, Transient):
+    """Whoever asks must wait for `retry_after_seconds`."""
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(f"too many requests; try again in {retry_after_seconds:.0f} s")
 
 
 class FrameRefused(ElderError):

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from elder_assets.audit.errors import ConfigurationError, Conflict, UnknownRecord
 from elder_assets.audit.suppression import Suppression, suppression
 from resources.store import tables
-from resources.store.database import Database, storable
+from resources.store.audit_log import AuditLog
+from resources.store.database import storable
 
 if TYPE_CHECKING:
     from elder_assets.audit.gate import GateResult
@@ -40,7 +41,7 @@ class SuppressionRequest(msgspec.Struct, frozen=True, kw_only=True):
     decision_reason: str
 
 
-class Gates(Database):
+class Gates(AuditLog):
     """A part of the store."""
 
     def record_gate(
@@ -115,6 +116,8 @@ class Gates(Database):
         with self._writing() as connection:
             row["repository_id"] = self._repository(connection, repository).id
             number = connection.scalars(sa.insert(table).returning(table.c.id), row).one()
+            detail = {"repository": repository, "rule": row["rule"], "path": row["path"], "reason": row["reason"]}
+            self._log(connection, requested_by, "suppression.request", f"suppression request {number}", detail)
         return self.suppression_request(number)
 
     def decide(self, number: int, *, is_approved: bool, decided_by: str, reason: str = "") -> SuppressionRequest:
@@ -141,6 +144,8 @@ class Gates(Database):
             if not done.rowcount:
                 msg = f"request {number} was {found.state} before"
                 raise Conflict(msg)
+            detail = {"state": values["state"], "reason": values["decision_reason"]}
+            self._log(connection, decided_by, "suppression.decide", f"suppression request {number}", detail)
         return self.suppression_request(number)
 
     def suppression_request(self, number: int) -> SuppressionRequest:

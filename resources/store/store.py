@@ -21,6 +21,7 @@ from elder_assets.audit.errors import RepositoryNotFound, StoreError
 from elder_assets.audit.model import AuditKey, Coverage, RuleOutcome, Skipped, Snapshot, Status, Verdict
 from elder_assets.audit.registry import MAGIC_ORDER
 from resources.store import tables
+from resources.store.access import Access
 from resources.store.addresses import without_credentials
 from resources.store.database import (
     Clock,
@@ -67,6 +68,7 @@ def open_store(url: str, clock: Clock = now_utc) -> Store:
 
 
 class Store(
+    Access,
     Imports,
     Teams,
     Gates,

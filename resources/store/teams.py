@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 
 from elder_assets.audit.errors import ConfigurationError, UnknownRecord
 from resources.store import tables
-from resources.store.database import Database, Repository, storable
+from resources.store.audit_log import AuditLog
+from resources.store.database import Repository, storable
 
 TEAM_KEY = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 Origin = Literal["registry", "elder.yaml"]
@@ -50,10 +51,10 @@ def checked_team_key(key: str) -> str:
     return key
 
 
-class Teams(Database):
+class Teams(AuditLog):
     """A part of the store."""
 
-    def add_team(self, key: str, name: str = "") -> Team:
+    def add_team(self, key: str, name: str = "", *, by: str = "") -> Team:
         """Register a team, or take one back that was removed.
 
         Raises:
@@ -64,6 +65,7 @@ class Teams(Database):
             if self._insert_new(connection, tables.teams, row) is None:
                 values = {"removed_at": None} | ({"name": row["name"]} if name else {})
                 connection.execute(sa.update(tables.teams).where(tables.teams.c.key == key).values(**values))
+            self._log(connection, by, "team.add", key, {"name": row["name"]})
             return self._team(connection, key)
 
     def team(self, key: str) -> Team:
@@ -90,7 +92,7 @@ class Teams(Database):
             statement = sa.select(table).where(table.c.removed_at.is_(None)).order_by(table.c.key)
             return [Team(**row) for row in connection.execute(statement).mappings()]
 
-    def assign(self, repository: str, team: str | None, origin: Origin = "registry") -> Repository:
+    def assign(self, repository: str, team: str | None, origin: Origin = "registry", *, by: str = "") -> Repository:
         """Give a repository to a team, or to none; what was before stays known.
 
         Raises:
@@ -110,6 +112,7 @@ class Teams(Database):
             connection.execute(
                 sa.update(tables.repositories).where(tables.repositories.c.id == found.id).values(team_id=team_id)
             )
+            self._log(connection, by, "team.assign", found.key, {"team": team})
             return self._repository(connection, found.key)
 
     def assigned_by(self, repository: str) -> str | None:
@@ -157,6 +160,7 @@ class Teams(Database):
         with self._writing() as connection:
             row["team_id"] = self._team(connection, team).id
             number = connection.scalars(sa.insert(table).returning(table.c.id), row).one()
+            self._log(connection, author, "policy.set", team, {"policy_version": number, "comment": row["comment"]})
             found = connection.execute(sa.select(table).where(table.c.id == number)).mappings().one()
             return _policy(found)
 
