@@ -61,7 +61,13 @@ def directives(blob: Blob) -> Directives:
 
 
 _DIRECTIVE = regex(r"\belder:\s*(?P<text>ignore\b.{0,400})")
-_COMMENT_LINE = regex(r"(?:^\s*(?:#|//|;|<!--|\.\.|--|/\*)|\s#|\s<!--)\s*elder:\s*(?P<text>ignore\b.{0,400})")
+_COMMENT_LINE = regex(r"(?:^\s*(?:#|//|;|<!--|--|/\*)|\s#|\s<!--)\s*elder:\s*(?P<text>ignore\b.{0,400})")
+_DOCUMENT_COMMENTS = {
+    "markdown": regex(r"(?:^|\s)<!--\s*elder:\s*(?P<text>ignore\b.{0,400})"),
+    "rst": regex(r"^\s*\.\.\s+elder:\s*(?P<text>ignore\b.{0,400})"),
+    "asciidoc": regex(r"^//\s*elder:\s*(?P<text>ignore\b.{0,400})"),
+}
+"""Documents show code of other languages, whose comments are examples there."""
 _COMMENT_START = ("#", "//", ";", "<!--", "--", "/*", "*", "..")
 
 
@@ -82,8 +88,9 @@ def _stands_alone(blob: Blob, node: Node) -> bool:
 
 def _lines(blob: Blob) -> list[tuple[int, bool, str]]:
     found = []
+    pattern = _DOCUMENT_COMMENTS.get(blob.variant, _COMMENT_LINE)
     for number, line in enumerate(blob.lines, 1):
-        if "elder:" in line and (match := _COMMENT_LINE.search(line)):
+        if "elder:" in line and (match := pattern.search(line)):
             found.append((number, not line[: match.start()].strip(), _cleaned(match["text"])))
     return found
 

@@ -18,6 +18,8 @@ CASES = [
     ("behind YAML", "yaml", f"a: 1\nb: 2  # elder: {TEXT}\n", [(2, 2, 2)]),
     ("in Markdown", "markdown", f"# Shop\n\n<!-- elder: {TEXT} -->\nSee [it](none.md).\n", [(3, 4, 4)]),
     ("in Markdown text", "markdown", f"Write elder: {TEXT}\n", []),
+    ("shown in Markdown", "markdown", f"```python\n# elder: {TEXT}\n```\n", []),
+    ("in a document", "rst", f".. elder: {TEXT}\n\nSee it.\n\n    # elder: {TEXT}\n", [(1, 3, 3)]),
     ("at the end", "python", f"a = 1\n# elder: {TEXT}\n", [(2, 2, 2)]),
     ("another word", "python", "# elder: hello\n", []),
 ]
