@@ -199,15 +199,30 @@ class Inbox(Database):
             raise StoreError(msg)
         return InboxRow(**row)
 
-    def waiting_inbox(self, limit: int) -> list[InboxRow]:
-        """Rows that wait for a decision: highest priority first, then in order of arrival."""
+    def waiting_inbox(self, limit: int, actions: Collection[str] = ()) -> list[InboxRow]:
+        """Rows that wait for a decision: highest priority first, then in order of arrival; of these actions, or all."""
         table = tables.inbox
         statement = _rows().where(table.c.state == "waiting").order_by(table.c.priority.desc(), table.c.id)
+        if actions:
+            statement = statement.where(table.c.action.in_(tuple(actions)))
         return self._inbox_rows(statement.limit(limit))
 
-    def queued_inbox(self) -> list[InboxRow]:
-        """Rows whose run was asked for and has not ended, in order of arrival."""
-        return self._inbox_rows(_rows().where(tables.inbox.c.state == "queued").order_by(tables.inbox.c.id))
+    def queued_inbox(self, actions: Collection[str] = ()) -> list[InboxRow]:
+        """Rows whose run was asked for and has not ended, in order of arrival; of these actions, or all."""
+        statement = _rows().where(tables.inbox.c.state == "queued").order_by(tables.inbox.c.id)
+        if actions:
+            statement = statement.where(tables.inbox.c.action.in_(tuple(actions)))
+        return self._inbox_rows(statement)
+
+    def judged_changes(self, numbers: Collection[int]) -> list[InboxRow]:
+        """The last change requests of repositories that were judged or are being judged, newest first."""
+        table = tables.inbox
+        wanted = (
+            table.c.repository_id.in_(tuple(numbers)),
+            table.c.action == "change_request",
+            table.c.state.in_(("done", "queued")),
+        )
+        return self._inbox_rows(_rows().where(*wanted).order_by(table.c.id.desc()).limit(LARGEST_PAGE))
 
     def inbox_rows(
         self,
@@ -339,6 +354,12 @@ class Inbox(Database):
             queued = (table.c.id == number, table.c.state == "queued")
             return bool(connection.execute(sa.update(table).where(*queued).values(**values)).rowcount)
 
+    def row_of_run(self, run_id: str) -> InboxRow | None:
+        """The queued row that a run works on; None when there is none."""
+        table = tables.inbox
+        found = self._inbox_rows(_rows().where(table.c.run_id == run_id, table.c.state == "queued"))
+        return found[0] if found else None
+
     def note_inbox(self, number: int, result: Mapping[str, Any]) -> None:
         """Add to the result of a row, whatever its state."""
         table = tables.inbox
@@ -347,12 +368,22 @@ class Inbox(Database):
             merged = {**row.result, **storable(dict(result))}
             connection.execute(sa.update(table).where(table.c.id == number).values(result=merged))
 
-    def release_inbox(self, number: int, reason: str) -> bool:
-        """Let a queued row wait again, because its run is lost; False when it was no longer queued."""
+    def release_inbox(self, number: int, reason: str, *, is_attempt: bool = True) -> bool:
+        """Let a queued row wait again; False when it was no longer queued.
+
+        Args:
+            number: of the row.
+            reason: what became of its run.
+            is_attempt: whether a run was there; it is counted in the result, and the next one has another key.
+        """
         table = tables.inbox
         with self._writing() as connection:
+            result = self._inbox_row(connection, number).result
+            if is_attempt:
+                result = {**result, "attempts": int(result.get("attempts", 0)) + 1}
             queued = (table.c.id == number, table.c.state == "queued")
             values = {"state": "waiting", "decision": storable(reason), "run_id": None, "decided_at": None}
+            values["result"] = result
             return bool(connection.execute(sa.update(table).where(*queued).values(**values)).rowcount)
 
     def replay_inbox(self, number: int) -> Put:

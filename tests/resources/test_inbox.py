@@ -87,6 +87,28 @@ def test_a_row_whose_run_is_lost_waits_again(store: Store):
     assert [(row.id, row.decision, row.run_id) for row in store.waiting_inbox(10)] == [
         (number, "its run is lost", None)
     ]
+    assert store.inbox_row(number).result == {"attempts": 1}
+    decide(store, number)
+    assert store.release_inbox(number, "it never began", is_attempt=False)
+    assert store.inbox_row(number).result == {"attempts": 1}
+
+
+def test_the_row_of_a_run_is_found_while_it_works(store: Store):
+    number = put(store, "one").row
+    decide(store, number)
+    store.start_inbox(number, "run-1")
+    assert store.row_of_run("run-1").id == number
+    store.finish_inbox(number, state="done", result={})
+    assert store.row_of_run("run-1") is None
+
+
+def test_rows_are_taken_by_action(store: Store):
+    mine, other = put(store, "one").row, put(store, "two", action="remediation").row
+    assert [row.id for row in store.waiting_inbox(10, ["push"])] == [mine]
+    assert [row.id for row in store.waiting_inbox(10)] == [mine, other]
+    decide(store, mine)
+    decide(store, other)
+    assert [row.id for row in store.queued_inbox(["push"])] == [mine]
 
 
 def test_a_replay_is_a_new_row_that_names_the_old_one(store: Store):
