@@ -8,6 +8,7 @@ from dash_app.api.errors import add_error_answers
 from dash_app.api.routes import add_routes
 from dash_app.guard import Guard, is_loopback
 from dash_app.metrics import CountRequests, Metrics
+from dash_app.pages_app import mount_pages
 from elder_assets.version import elder_version
 from resources.settings import Settings
 from resources.store import Store
@@ -29,7 +30,7 @@ def create_app(store: Store, settings: Settings) -> FastAPI:
     app.state.store, app.state.settings, app.state.metrics = store, settings, metrics
     add_error_answers(app)
     add_routes(app, store, settings)
-    # Here the pages are mounted (pages_app.mount_pages), last, because Dash takes every path that is left.
+    mount_pages(app, store, settings)  # last, because pages answer whatever path is left
     app.add_middleware(Guard, store=store, is_local=is_loopback(settings.host))
     app.add_middleware(CountRequests, metrics=metrics)
     return app

@@ -36,6 +36,7 @@ from resources.store.findings import Latest, Observed
 from resources.store.gates import Gates
 from resources.store.imports import Imports
 from resources.store.inbox import Inbox
+from resources.store.pages import Pages
 from resources.store.scorecards import Scorecards
 from resources.store.teams import Teams
 
@@ -69,6 +70,7 @@ def open_store(url: str, clock: Clock = now_utc) -> Store:
 
 class Store(
     Access,
+    Pages,
     Imports,
     Teams,
     Gates,
@@ -313,9 +315,11 @@ class Store(
             if not content:
                 return 0
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-            before = connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+            own = sa.select(sa.func.count()).select_from(table).where(table.c.repository_id == found.id)
+            before = connection.scalar(own) or 0
             connection.execute(dialect.insert(table).on_conflict_do_nothing(), content)
-            return (connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0) - before
+            self._project_weeks(connection, found.id, digest)
+            return (connection.scalar(own) or 0) - before
 
     def weeks(self, *, repository: str | None = None, ruler: str | None = None) -> pd.DataFrame:
         """Scores of weeks: a frame of WEEKS, the last that was recorded of each week, in order of repository and week.

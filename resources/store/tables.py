@@ -192,6 +192,20 @@ week_scores = sa.Table(
     sa.UniqueConstraint("repository_id", "ruler", "week", "magic", "commit", "state", name="uq_week_scores_point"),
 )
 
+latest_weeks = sa.Table(
+    "latest_weeks",
+    METADATA,
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), primary_key=True),
+    sa.Column("magic", sa.Text, primary_key=True, comment="'' = the whole"),
+    sa.Column("week", sa.Text, primary_key=True, comment="Monday, 2026-02-09"),
+    sa.Column("ruler", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("score", sa.Float(53)),
+    sa.Column("findings", sa.BigInteger, nullable=False),
+    sa.Index(None, "magic", "week", "repository_id", "score"),
+)
+"""A projection for pages: the last recorded score of each week, under the ruler that scored the repository last."""
+
 # --- teams -----------------------------------------------------------------------------------------------
 
 teams = sa.Table(

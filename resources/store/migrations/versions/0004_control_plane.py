@@ -42,6 +42,26 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_watermarks")),
     )
     op.create_table(
+        "latest_weeks",
+        sa.Column("repository_id", BIG, nullable=False),
+        sa.Column("magic", sa.Text(), nullable=False, comment="'' = the whole"),
+        sa.Column("week", sa.Text(), nullable=False, comment="Monday, 2026-02-09"),
+        sa.Column("ruler", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("score", sa.Float(53), nullable=True),
+        sa.Column("findings", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository_id"], ["repositories.id"], name=op.f("fk_latest_weeks_repository_id_repositories")
+        ),
+        sa.PrimaryKeyConstraint("repository_id", "magic", "week", name=op.f("pk_latest_weeks")),
+    )
+    op.create_index(
+        op.f("ix_latest_weeks_magic_week_repository_id_score"),
+        "latest_weeks",
+        ["magic", "week", "repository_id", "score"],
+        unique=False,
+    )
+    op.create_table(
         "alert_decisions",
         sa.Column("id", BIG, nullable=False),
         sa.Column("repository_id", BIG, nullable=True, comment="null = about Elder itself"),

@@ -1,0 +1,124 @@
+"""Figures as pure functions from rows to plotly, in one visual language.
+
+Colours are told apart without red or green sight (Okabe and Ito, 2008, adapted to both grounds) and are never the only
+sign. Texts and grids take the colours of the page: theme.css sets them, so that one figure serves light and dark.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from elder_assets.audit.report import plain
+
+LINE = "#4f7fe0"
+BAND = "rgba(79,127,224,0.16)"
+EVENT = "#8a94a3"
+STATUS_COLOURS = {
+    "passed": "#2b9a73",
+    "warning": "#d9911c",
+    "failed": "#d1495b",
+    "error": "#d1495b",
+}
+NO_SCORE_COLOUR = "#8a94a3"
+SEVERITY_COLOURS = {
+    "critical": "#8f2250",
+    "high": "#d1495b",
+    "medium": "#d9911c",
+    "low": "#4f7fe0",
+    "info": "#8a94a3",
+}
+SERIES = ("#4f7fe0", "#d9911c", "#2b9a73", "#b565c9", "#d1495b", "#3fa7c4", "#8b7a4b", "#8a94a3")
+RISK_SCALE = ((0.0, "#9fc5b8"), (0.5, "#e3b261"), (1.0, "#c2455a"))
+FONT = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Noto Sans CJK JP', sans-serif"
+
+
+def laid_out(figure: go.Figure, title: str, *, x: str = "", y: str = "", height: int = 300) -> go.Figure:
+    """A figure in the one language of all: title at the left, axes with their units, nothing superfluous."""
+    figure.update_layout(
+        template="none",
+        title={"text": title, "x": 0, "xanchor": "left", "xref": "container", "y": 1, "yanchor": "top",
+               "pad": {"t": 10, "l": 2}, "font": {"size": 15, "weight": 600}},
+        height=height,
+        margin={"l": 52, "r": 12, "t": 46, "b": 44},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": FONT, "size": 12.5},
+        hovermode="x unified",
+        hoverlabel={"font": {"family": FONT, "size": 12.5}},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        showlegend=False,
+        dragmode=False,
+        bargap=0.35,
+    )  # fmt: skip
+    axis = {"fixedrange": True, "zeroline": False, "automargin": True}
+    figure.update_xaxes(**axis, showgrid=False, title={"text": x, "font": {"size": 12}})
+    figure.update_yaxes(**axis, showgrid=True, gridwidth=1, title={"text": y, "font": {"size": 12}})
+    return figure
+
+
+def weeks_of_fleet(rows: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
+    """(week, score) of repositories to one row a week: week, mean, low, high (quartiles), repositories."""
+    by_week: dict[str, list[float]] = {}
+    for week, score in rows:
+        by_week.setdefault(week, []).append(score)
+    found = []
+    for week, scores in sorted(by_week.items()):
+        quartiles = statistics.quantiles(scores, n=4, method="inclusive") if len(scores) > 1 else [scores[0]] * 3
+        mean = statistics.fmean(scores)
+        found.append(
+            {"week": week, "mean": mean, "low": quartiles[0], "high": quartiles[2], "repositories": len(scores)}
+        )
+    return found
+
+
+def fleet_trend(weeks: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> go.Figure:
+    """Mean score by week, with the half of the repositories around the middle as a band.
+
+    Args:
+        weeks: rows of `weeks_of_fleet`.
+        texts: title, score, week, mean, half.
+    """
+    days = [row["week"] for row in weeks]
+    figure = go.Figure()
+    figure.add_scatter(x=days, y=[row["high"] for row in weeks], mode="lines", line={"width": 0}, hoverinfo="skip")
+    figure.add_scatter(
+        x=days,
+        y=[row["low"] for row in weeks],
+        mode="lines",
+        line={"width": 0},
+        fill="tonexty",
+        fillcolor=BAND,
+        name=texts["half"],
+        customdata=[row["high"] for row in weeks],
+        hovertemplate="%{y:.1f} – %{customdata:.1f}",
+    )
+    figure.add_scatter(
+        x=days,
+        y=[row["mean"] for row in weeks],
+        mode="lines" if len(weeks) > 1 else "markers",
+        line={"color": LINE, "width": 2.5},
+        marker={"color": LINE, "size": 9},
+        name=texts["mean"],
+        hovertemplate="%{y:.1f}",
+    )
+    laid_out(figure, texts["title"], x=texts["week"], y=texts["score"], height=290)
+    _score_axis(figure, [value for row in weeks for value in (row["low"], row["high"], row["mean"])])
+    return figure
+
+
+def _score_axis(figure: go.Figure, values: Sequence[float]) -> None:
+    """An axis of points that shows change and never hides that 100 is the end."""
+    low, high = min(values, default=0.0), max(values, default=100.0)
+    room = max((high - low) * 0.15, 2.0)
+    figure.update_yaxes(range=[max(0.0, low - room), min(101.0, high + room)])
+
+
+def escaped(text: str, limit: int = 80) -> str:
+    """A text of a repository for plotly, which reads a little HTML."""
+    shown = plain(text)
+    shown = shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+    return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

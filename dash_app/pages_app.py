@@ -1,0 +1,281 @@
+"""Mounts the pages: Dash on the control plane's server, one address a page, CSV beside it.
+
+A page is drawn twice at its first look: as plain HTML with the answer itself, so that it can be read at once and
+without scripts, then by Dash, which takes over. Later looks come through one callback, `show`, and never reload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import datetime as dt
+import html as markup
+import importlib
+import io
+import logging
+import pkgutil
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from dash import Dash, Input, Output, State, no_update
+from dash.backends import _fastapi as dash_fastapi  # where Dash keeps the request of now; it has no public name
+from dash.development.base_component import Component
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.middleware.gzip import GZipMiddleware
+
+import dash_app.pages
+from dash_app.components.states import create_error
+from dash_app.page import Page, PageRequest, Table, Viewer
+from dash_app.shell import BRAND, CONTENT, LIVE, LOCATION, SHOWN, TITLE, shell
+from dash_app.static_html import to_static
+from elder_assets.audit.errors import ElderError, RepositoryNotFound, StoreError
+from elder_assets.audit.exports import cell
+from resources.messages.catalogue import LANGUAGES, Language
+from resources.settings import Settings
+from resources.store import Store
+from resources.store.database import now_utc
+
+LOG = logging.getLogger("elder.pages")
+LANGUAGE_COOKIE = "elder_language"
+YEAR_SECONDS = 365 * 86_400
+EARLY_SCRIPT = "try{var t=localStorage.getItem('elder-theme');if(t)document.documentElement.dataset.theme=t}catch(e){}"
+"""Runs before the first paint: a dark page must not flash white."""
+
+
+def mount_pages(server: FastAPI, store: Store, settings: Settings, clock: Callable[[], dt.datetime] = now_utc) -> None:
+    """Mount every page on a server; last, because the pages answer whatever path is left."""
+    looks = Looks(store, settings, clock, list(found_pages()))
+    app = _ElderDash(
+        __name__,
+        server=cast("Any", server),
+        backend="fastapi",
+        assets_folder="assets",
+        title="Elder",
+        update_title="",
+        add_log_handler=False,
+    )
+    app.layout = looks.whole_at_referer
+
+    @app.callback(
+        Output(CONTENT, "children"),
+        Output(SHOWN, "data"),
+        Output(TITLE, "data"),
+        Input(LOCATION, "pathname"),
+        Input(LOCATION, "search"),
+        Input(LIVE, "data"),
+        State(SHOWN, "data"),
+        prevent_initial_call=True,
+    )
+    async def show(pathname: str, search: str, live: str, shown: str) -> tuple[Any, Any, Any]:
+        return await asyncio.to_thread(looks.next, dash_fastapi.get_current_request(), pathname, search, live, shown)
+
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        "function(title){if(title)document.title=title;return window.dash_clientside.no_update}",
+        Output(TITLE, "modified_timestamp"),
+        Input(TITLE, "data"),
+    )
+    _add_routes(server, app, looks)
+
+
+class _ElderDash(Dash):
+    """Dash with our frame of a page."""
+
+    def interpolate_index(self, **kwargs: Any) -> str:  # type: ignore[override]
+        """The frame; `Looks.first` puts the page into its two places."""
+        return (
+            '<!DOCTYPE html>\n<html lang="%LANGUAGE%">\n<head>\n<meta charset="utf-8">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            '<meta name="color-scheme" content="light dark">\n'
+            f"<title>%TITLE%</title>\n<script>{EARLY_SCRIPT}</script>\n"
+            f'<link rel="icon" href="{BRAND}">\n{kwargs["css"]}\n</head>\n<body>\n'
+            '<div id="first">%PAGE%</div>\n<div id="react-entry-point" hidden></div>\n'
+            f"{kwargs['config']}\n{kwargs['scripts']}\n{kwargs['renderer']}\n</body>\n</html>\n"
+        )
+
+
+class Looks:
+    """Answers looks at pages: finds the page of an address, asks it, and draws what it says."""
+
+    def __init__(
+        self, store: Store, settings: Settings, clock: Callable[[], dt.datetime], pages: Sequence[Page]
+    ) -> None:
+        self._store, self._settings, self._clock, self.pages = store, settings, clock, pages
+
+    def page_of(self, path: str) -> tuple[Page | None, dict[str, str]]:
+        """The page that answers a path, and what the path names."""
+        for page in self.pages:
+            if found := re.fullmatch(page.pattern, path):
+                return page, found.groupdict()
+        return None, {}
+
+    def asked(self, request: Request, address: str) -> tuple[Page | None, PageRequest]:
+        """The page of an address (path and query), and the request to it."""
+        parsed = urlsplit(address)
+        path = unquote(parsed.path)
+        page, parts = self.page_of(path)
+        return page, PageRequest(
+            path=path,
+            parts=parts,
+            query=dict(parse_qsl(parsed.query, max_num_fields=50)) if parsed.query.count("&") < 50 else {},
+            language=language_of(request),
+            viewer=viewer_of(request),
+            now=self._clock(),
+            store=self._store,
+            settings=self._settings,
+        )
+
+    def content(self, page: Page | None, asked: PageRequest) -> tuple[Component, int]:
+        """What a page says, or why it cannot, and the status of the answer. The one boundary of errors of pages."""
+        t = asked.t
+        if page is None:
+            return create_error(t.gettext("There is no such page"), t.gettext("Go to the fleet by the menu.")), 404
+        try:
+            return page.layout(asked), 200
+        except RepositoryNotFound as error:
+            return create_error(t.gettext("There is no such repository"), str(error)), 404
+        except StoreError as error:
+            return create_error(t.gettext("This cannot be shown now"), str(error)), 503
+        except ElderError as error:
+            return create_error(t.gettext("This cannot be shown"), str(error)), 400
+        except Exception:  # a defect of one page must not take the others down; the log has it all
+            LOG.exception("the page %s failed", page.name)
+            return create_error(t.gettext("This page has a defect"), t.gettext("It is in the log of the server.")), 500
+
+    def title(self, page: Page | None, asked: PageRequest) -> str:
+        """What stands in the browser's tab."""
+        return "Elder" if page is None else f"{page.title(asked)} · Elder"
+
+    def whole(self, request: Request, address: str) -> tuple[Component, str, int, str]:
+        """A page with all around it: component, title, status, language."""
+        page, asked = self.asked(request, address)
+        content, status = self.content(page, asked)
+        return shell(asked, self.pages, page, content), self.title(page, asked), status, asked.language
+
+    def whole_at_referer(self) -> Component:
+        """What Dash draws first: the page that asked for it."""
+        try:
+            request = dash_fastapi.get_current_request()
+        except RuntimeError:  # Dash asks once at start, to check ids
+            return _bare()
+        parsed = urlsplit(request.headers.get("referer", ""))
+        address = (parsed.path or "/") + (f"?{parsed.query}" if parsed.query else "")
+        return self.whole(request, address)[0]
+
+    def next(self, request: Request, pathname: str, search: str, live: str, shown: str) -> tuple[Any, Any, Any]:
+        """What the callback answers: the content of another address, or of the same one after a change."""
+        page, asked = self.asked(request, f"{pathname}{search or ''}")
+        mark = f"{asked.link()}#{live}"
+        if shown == mark:
+            return no_update, no_update, no_update
+        return self.content(page, asked)[0], mark, self.title(page, asked)
+
+    def table(self, request: Request, address: str) -> Table | None:
+        """What the page of an address exports."""
+        page, asked = self.asked(request, address)
+        return page.table(asked) if page is not None and page.table is not None else None
+
+    def mark(self) -> str:
+        """Differs when something changed that pages show."""
+        return self._store.newest_change()
+
+
+def found_pages() -> Iterator[Page]:
+    """Every page of `dash_app/pages/`, in order of file."""
+    for module in sorted(pkgutil.iter_modules(dash_app.pages.__path__), key=lambda module: module.name):
+        loaded = importlib.import_module(f"dash_app.pages.{module.name}")
+        yield from getattr(loaded, "PAGES", None) or (loaded.PAGE,)
+
+
+def language_of(request: Request) -> Language:
+    """The language that was chosen, else the first that the browser asks for and Elder speaks."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    wanted = [chosen, *(part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(","))]
+    return next((language for name in wanted for language in LANGUAGES if language == name), "en")
+
+
+def viewer_of(request: Request) -> Viewer:
+    """Who looks, as the control plane found out."""
+    found = getattr(request.state, "principal", None)
+    if found is None:
+        return Viewer()
+    return Viewer(name=found.name, role=found.role, team_id=found.team_id)
+
+
+def _bare() -> Component:
+    from dash import dcc, html
+
+    stores = [dcc.Store(id=name) for name in (LIVE, SHOWN, TITLE)]
+    return html.Div([html.Main(id=CONTENT), dcc.Location(id=LOCATION), *stores])
+
+
+def _add_routes(server: FastAPI, app: Dash, looks: Looks) -> None:
+    async def first(request: Request) -> HTMLResponse:
+        address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        whole, title, status, language = await asyncio.to_thread(looks.whole, request, address)
+        frame = _frame(app, request)
+        values = {"LANGUAGE": language, "TITLE": markup.escape(title), "PAGE": to_static(whole)}
+        filled = re.sub(r"%(LANGUAGE|TITLE|PAGE)%", lambda found: values[found[1]], frame)
+        return HTMLResponse(filled, status_code=status, headers={"Cache-Control": "no-store"})
+
+    async def export(request: Request) -> Response:
+        path = request.url.path.removeprefix("/csv")
+        address = ("/" if path == "/fleet" else path) + (f"?{request.url.query}" if request.url.query else "")
+        try:
+            table = await asyncio.to_thread(looks.table, request, address)
+        except ElderError as error:
+            return Response(f"{error}\n", status_code=404, media_type="text/plain")
+        if table is None:
+            return Response("this page has no table\n", status_code=404, media_type="text/plain")
+        headers = {"Content-Disposition": f'attachment; filename="elder-{table.name}.csv"'}
+        return Response(to_csv(table), media_type="text/csv; charset=utf-8", headers=headers)
+
+    async def changes() -> JSONResponse:
+        return JSONResponse({"mark": await asyncio.to_thread(looks.mark)}, headers={"Cache-Control": "no-store"})
+
+    async def language(request: Request) -> RedirectResponse:
+        wanted, back = request.query_params.get("language", ""), request.query_params.get("to", "/")
+        is_ours = back.startswith("/") and not back.startswith(("//", "/\\"))
+        answer = RedirectResponse(back if is_ours else "/", status_code=303)
+        if wanted in LANGUAGES:
+            answer.set_cookie(LANGUAGE_COOKIE, wanted, max_age=YEAR_SECONDS, samesite="lax", httponly=True)
+        return answer
+
+    # Dash's own routes come before; "/" was taken by Dash, so ours goes in front of it.
+    server.add_api_route("/pages/changes", changes, include_in_schema=False)
+    server.add_api_route("/language", language, include_in_schema=False)
+    server.add_api_route("/csv/{path:path}", export, include_in_schema=False)
+    server.add_api_route("/{path:path}", first, include_in_schema=False)
+    root = [route for route in server.router.routes if getattr(route, "path", "") == "/"]
+    for route in root:
+        server.router.routes.remove(route)
+    server.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=4)
+
+
+def _frame(app: Any, request: Request) -> str:
+    """The frame of every page, which Dash makes for a request."""
+    remember: Any = dash_fastapi.set_current_request
+    token = remember(request)
+    try:
+        return str(app.index())
+    finally:
+        forget: Any = dash_fastapi.reset_current_request
+        forget(token)
+
+
+def to_csv(table: Table) -> str:
+    """Rows for a spreadsheet; no cell can be a formula."""
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerow(table.columns)
+    for row in table.rows:
+        writer.writerow([cell(_csv_value(row.get(name))) for name in table.columns])
+    return written.getvalue()
+
+
+def _csv_value(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        return value.isoformat()
+    return "" if value is None else value

@@ -1,0 +1,148 @@
+"""Every page answers over a store, empty and filled; nothing of a repository is markup; exports are inert."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from fleet_samples import BASKET, NOW, fill
+
+from dash_app.pages_app import found_pages, mount_pages
+from resources.settings import load_settings
+from resources.store import open_store
+
+ADDRESSES = ["/"]
+"""Pages that answer without anything in the store."""
+FILLED: list[str] = []
+"""Pages of what the sample fleet has."""
+
+
+def mounted(folder: Path, *, is_filled: bool) -> Iterator[TestClient]:
+    with open_store(f"sqlite:///{folder / 'elder.db'}", clock=lambda: NOW) as store:
+        if is_filled:
+            fill(store)
+        server = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+        mount_pages(server, store, load_settings({"ELDER_HOME": str(folder)}), clock=lambda: NOW)
+        with TestClient(server) as client:
+            yield client
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    yield from mounted(tmp_path_factory.mktemp("filled"), is_filled=True)
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    yield from mounted(tmp_path_factory.mktemp("empty"), is_filled=False)
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_page_answers_over_an_empty_store(empty: TestClient, address: str, language: str):
+    answer = empty.get(address, headers={"Accept-Language": language})
+    assert answer.status_code == 200
+    assert f'<html lang="{language}">' in answer.text
+    assert 'role="alert"' not in answer.text
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("address", [*ADDRESSES, *FILLED])
+def test_a_page_shows_what_the_store_has_before_any_script_ran(filled: TestClient, address: str, language: str):
+    answer = filled.get(address, headers={"Accept-Language": language})
+    assert answer.status_code == 200
+    assert 'role="alert"' not in answer.text
+    assert "<img src=x" not in answer.text
+    assert "<script>alert" not in answer.text
+    assert "<b>x</b>" not in answer.text
+    assert "\u202e" not in answer.text
+
+
+def test_an_unknown_address_is_not_found(filled: TestClient):
+    answer = filled.get("/nowhere")
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.text
+
+
+def test_the_layout_that_dash_asks_for_is_that_of_the_page_that_asks(filled: TestClient):
+    layout = filled.get("/_dash-layout", headers={"Referer": "http://testserver/?q=basket"}).text
+    assert BASKET.rpartition("/")[2] in layout
+    assert "/repositories/local/new" not in layout
+
+
+def test_a_page_and_its_layout_carry_the_same_mark(filled: TestClient):
+    layout = filled.get("/_dash-layout", headers={"Referer": "http://testserver/?q=basket"}).json()
+    stores = {child["props"]["id"]: child["props"] for child in layout["props"]["children"] if "id" in child["props"]}
+    assert stores["shown"]["data"] == "/?q=basket#"
+
+
+def test_the_callback_draws_another_address_and_leaves_the_same_one_alone(filled: TestClient):
+    def look(search: str, shown: str):
+        body = {
+            "output": "..page.children...shown.data...title.data..",
+            "outputs": [{"id": name, "property": prop} for name, prop in OUTPUTS],
+            "inputs": [
+                {"id": "location", "property": "pathname", "value": "/"},
+                {"id": "location", "property": "search", "value": search},
+                {"id": "live", "property": "data", "value": ""},
+            ],
+            "state": [{"id": "shown", "property": "data", "value": shown}],
+            "changedPropIds": ["location.search"],
+        }
+        return filled.post("/_dash-update-component", json=body)
+
+    drawn = look("?q=till", "/#").json()["response"]
+    assert drawn["shown"]["data"] == "/?q=till#"
+    assert "/repositories/local/new" not in str(drawn["page"])
+    same = look("?q=till", "/?q=till#")
+    assert same.status_code == 204 or "page" not in same.json()["response"]
+
+
+OUTPUTS = (("page", "children"), ("shown", "data"), ("title", "data"))
+
+
+def test_no_cell_of_an_export_is_a_formula(filled: TestClient):
+    answer = filled.get("/csv/fleet?sort=repository")
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert len(rows) == 5
+    cells = [cell for row in rows for cell in row.values()]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
+
+
+def test_an_export_follows_the_filter_of_its_page(filled: TestClient):
+    rows = list(csv.DictReader(io.StringIO(filled.get("/csv/fleet?q=basket").text)))
+    assert [row["repository"] for row in rows] == [BASKET]
+    assert filled.get("/csv/nowhere").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("back", "lands"),
+    [("/?q=a", "/?q=a"), ("//evil.example", "/"), ("https://evil.example", "/"), ("/\\evil.example", "/")],
+    ids=["ours", "no scheme", "other host", "backslash"],
+)
+def test_a_chosen_language_is_kept_and_leads_back_to_a_page_of_ours(filled: TestClient, back: str, lands: str):
+    answer = filled.get("/language", params={"language": "ja", "to": back}, follow_redirects=False)
+    assert answer.headers["location"] == lands
+    assert "elder_language=ja" in answer.headers["set-cookie"]
+    filled.cookies.clear()
+
+
+def test_every_page_has_a_name_and_a_place_of_its_own():
+    pages = list(found_pages())
+    assert len({page.name for page in pages}) == len(pages)
+    places = [page.place for page in pages if page.place]
+    assert len(set(places)) == len(places)
+
+
+def test_a_defect_of_a_page_is_said_and_logged(filled: TestClient, caplog, monkeypatch):
+    monkeypatch.setattr("resources.store.Store.fleet_totals", lambda *_: 1 / 0)
+    answer = filled.get("/")
+    assert answer.status_code == 500
+    assert "This page has a defect" in answer.text
+    assert "ZeroDivisionError" in caplog.text

@@ -1,0 +1,71 @@
+"""What pages show, worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from dash_app import figures, views
+
+
+def outcome(affected: int, status: str = "finding") -> dict[str, object]:
+    return {"status": status, "affected": affected}
+
+
+def mover(before: float, after: float, *rulers: str) -> dict[str, object]:
+    first, last = rulers or ("r", "r")
+    return {"repository": "h/o/n", "before": before, "after": after, "ruler_before": first, "ruler_after": last}
+
+
+def test_under_the_same_ruler_the_code_moved_the_whole_score():
+    move = views.move_of(mover(80.0, 75.0), {"TDD001": outcome(2)}, {"TDD001": outcome(5)}, None)
+    assert (move.change, move.code, move.ruler, move.reason) == (-5.0, -5.0, 0.0, "code")
+    assert move.rules == (("TDD001", 3),)
+
+
+def test_what_another_ruler_moved_is_told_apart_from_the_code():
+    move = views.move_of(mover(80.0, 90.0, "r", "s"), {}, {}, same_ruler_before=89.0)
+    assert (move.code, move.ruler, move.reason) == (1.0, 9.0, "ruler")
+
+
+def test_without_an_earlier_score_under_the_new_ruler_the_ruler_takes_it_all():
+    move = views.move_of(mover(80.0, 90.0, "r", "s"), {}, {}, None)
+    assert (move.code, move.ruler) == (0.0, 10.0)
+
+
+def test_a_rule_that_ceased_to_apply_is_a_changed_scope():
+    move = views.move_of(mover(80.0, 90.0), {"TDD001": outcome(2)}, {"TDD001": outcome(0, "not applicable")}, None)
+    assert move.reason == "scope"
+    assert move.rules == ()
+
+
+def test_the_rules_with_most_change_are_named_first_and_three_at_most():
+    before = {f"TDD00{n}": outcome(10) for n in range(1, 6)}
+    after = {"TDD001": 11, "TDD002": 5, "TDD003": 10, "TDD004": 14, "TDD005": 8}
+    move = views.move_of(mover(80.0, 81.0), before, {rule: outcome(n) for rule, n in after.items()}, None)
+    assert move.rules == (("TDD002", -5), ("TDD004", 4), ("TDD005", -2))
+
+
+def test_statuses_come_in_the_order_of_the_eye_with_their_shares():
+    assert views.status_shares({"failed": 1, "passed": 2, "odd": 1}) == [
+        ("passed", 2, 0.5),
+        ("failed", 1, 0.25),
+        ("odd", 1, 0.25),
+    ]
+
+
+@pytest.mark.parametrize(("means", "change"), [([80.0, 81.0, 84.0], 3.0), ([80.0], None)], ids=["known", "too short"])
+def test_a_change_looks_back_as_far_as_it_says(means, change):
+    assert views.change_over([{"mean": mean} for mean in means], 1) == change
+
+
+def test_weeks_of_the_fleet_have_mean_and_quartiles():
+    rows = [("2026-02-09", score) for score in (60.0, 70.0, 80.0, 90.0, 100.0)] + [("2026-02-16", 50.0)]
+    assert figures.weeks_of_fleet(rows) == [
+        {"week": "2026-02-09", "mean": 80.0, "low": 70.0, "high": 90.0, "repositories": 5},
+        {"week": "2026-02-16", "mean": 50.0, "low": 50.0, "high": 50.0, "repositories": 1},
+    ]
+
+
+def test_markup_and_direction_marks_of_a_repository_are_text_in_a_figure():
+    assert figures.escaped("<b>&\u202e") == "&lt;b&gt;&amp;\ufffd"
+    assert figures.escaped("a" * 100, limit=5) == "aaaa…"

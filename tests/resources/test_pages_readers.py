@@ -1,0 +1,101 @@
+"""What pages read from the store: bounded, sorted, filtered and kept apart by team."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fleet_samples import BASKET, BROKEN, HOSTILE, NEW, NOW, RULER, TILL, fill, weeks
+
+from resources.store import Store, open_store
+from resources.store.pages import RepositoryFilter
+
+FOUR_WEEKS_AGO = "2026-02-02"
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.xdist_group("pg")])]
+)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    is_sqlite = request.param == "sqlite"
+    url = f"sqlite:///{tmp_path / 'elder.db'}" if is_sqlite else request.getfixturevalue("empty_postgres")
+    with open_store(url, clock=lambda: NOW) as opened:
+        fill(opened)
+        yield opened
+
+
+def keys(store: Store, team_id: int | None = None, **wanted) -> list[str]:
+    rows, _ = store.fleet_page(RepositoryFilter(**wanted), before=FOUR_WEEKS_AGO, team_id=team_id)
+    return [row["repository"] for row in rows]
+
+
+def test_totals_count_what_was_audited_and_what_was_not(store: Store):
+    totals = store.fleet_totals()
+    assert (totals["repositories"], totals["audited"]) == (5, 3)
+    assert sum(totals["statuses"].values()) == 3
+
+
+def test_what_was_never_audited_comes_last_whatever_the_order(store: Store):
+    assert set(keys(store, sort="score")[-2:]) == {BROKEN, NEW}
+    assert set(keys(store, sort="score", is_descending=True)[-2:]) == {BROKEN, NEW}
+
+
+def test_a_change_is_the_score_now_less_that_of_the_week(store: Store):
+    rows, _ = store.fleet_page(RepositoryFilter(text="basket"), before=FOUR_WEEKS_AGO)
+    (row,) = rows
+    assert row["change"] == pytest.approx(row["score"] - 62)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({"text": "BASK"}, [BASKET]),
+        ({"text": "%"}, []),
+        ({"team": "growth"}, [TILL]),
+        ({"status": "failing"}, [BROKEN]),
+        ({"status": "never", "sort": "repository"}, [BROKEN, NEW]),
+        ({"sort": "repository", "limit": 1, "offset": 1}, [BROKEN]),
+    ],
+    ids=["any case", "no wildcard", "team", "cannot audit", "never audited", "second page"],
+)
+def test_repositories_are_filtered_and_paged(store: Store, wanted, found):
+    assert keys(store, **wanted) == found
+
+
+def test_a_team_sees_its_own_repositories_alone(store: Store):
+    team = store.team("payments").id
+    assert keys(store, team_id=team) == [BASKET]
+    assert store.fleet_totals(team)["repositories"] == 1
+    assert store.cannot_audit(team) == []
+    assert {row["repository"] for row in store.movers(NOW - dt.timedelta(weeks=4), team_id=team)} <= {BASKET}
+    assert len(store.fleet_weeks("2026-01-01", team)) == 6
+
+
+def test_a_mover_is_compared_with_its_last_audit_before_the_time(store: Store):
+    (row,) = store.movers(NOW - dt.timedelta(weeks=4))
+    assert row["repository"] == BASKET
+    assert row["after"] > row["before"]
+    assert store.movers(NOW - dt.timedelta(weeks=52)) == []
+
+
+def test_weeks_scored_again_replace_what_pages_show(store: Store):
+    store.record_weeks(TILL, weeks([70, 71], commit="e"), RULER.document())
+    till = store.repository(TILL).id
+    assert store.sparklines([till], "2026-02-23") == {till: [70.0, 71.0]}
+    before = store.sparklines([till], "2026-01-01")
+    store.rebuild_weeks()
+    assert store.sparklines([till], "2026-01-01") == before
+
+
+def test_what_cannot_be_audited_says_since_when_and_why(store: Store):
+    (row,) = store.cannot_audit()
+    assert (row["repository"], row["since"], row["attempts"]) == (BROKEN, NOW, 1)
+    assert "404" in row["reason"]
+
+
+def test_the_mark_moves_with_every_write(store: Store):
+    before = store.newest_change()
+    store.record_failure(HOSTILE, "gone")
+    assert store.newest_change() != before
