@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 from dash.development.base_component import Component
 
+from dash_app.access import Person
 from resources.messages.catalogue import Language, translator
 from resources.settings import Settings
 from resources.store import Store
@@ -25,16 +26,6 @@ QUERY_VALUE_MAX = 300
 """Characters of one value in an address; more is cut."""
 
 
-class Viewer(msgspec.Struct, frozen=True, kw_only=True):
-    """Who looks."""
-
-    name: str = ""
-    role: str = "admin"
-    """viewer, maintainer or admin; without sign-in everybody on this machine is admin."""
-    team_id: int | None = None
-    """None = all teams."""
-
-
 class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One look at a page."""
 
@@ -43,7 +34,7 @@ class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What the path names: the groups of the page's pattern."""
     query: Mapping[str, str]
     language: Language
-    viewer: Viewer
+    viewer: Person
     now: dt.datetime
     store: Store
     settings: Settings

@@ -7,15 +7,17 @@ without scripts, then by Dash, which takes over. Later looks come through one ca
 from __future__ import annotations
 
 import asyncio
+import base64
 import csv
 import datetime as dt
+import hashlib
 import html as markup
 import importlib
 import io
 import logging
 import pkgutil
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -27,8 +29,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from starlette.middleware.gzip import GZipMiddleware
 
 import dash_app.pages
+from dash_app.access import person_of
 from dash_app.components.states import create_error
-from dash_app.page import Page, PageRequest, Table, Viewer
+from dash_app.page import Page, PageRequest, Table
 from dash_app.shell import BRAND, CONTENT, LIVE, LOCATION, SHOWN, TITLE, shell
 from dash_app.static_html import to_static
 from elder_assets.audit.errors import ElderError, RepositoryNotFound, StoreError
@@ -36,7 +39,6 @@ from elder_assets.audit.exports import cell
 from resources.messages.catalogue import LANGUAGES, Language
 from resources.settings import Settings
 from resources.store import Store
-from resources.store.database import now_utc
 
 LOG = logging.getLogger("elder.pages")
 LANGUAGE_COOKIE = "elder_language"
@@ -45,9 +47,9 @@ EARLY_SCRIPT = "try{var t=localStorage.getItem('elder-theme');if(t)document.docu
 """Runs before the first paint: a dark page must not flash white."""
 
 
-def mount_pages(server: FastAPI, store: Store, settings: Settings, clock: Callable[[], dt.datetime] = now_utc) -> None:
+def mount_pages(server: FastAPI, store: Store, settings: Settings) -> None:
     """Mount every page on a server; last, because the pages answer whatever path is left."""
-    looks = Looks(store, settings, clock, list(found_pages()))
+    looks = Looks(store, settings, list(found_pages()))
     app = _ElderDash(
         __name__,
         server=cast("Any", server),
@@ -78,6 +80,8 @@ def mount_pages(server: FastAPI, store: Store, settings: Settings, clock: Callab
         Input(TITLE, "data"),
     )
     _add_routes(server, app, looks)
+    early = base64.b64encode(hashlib.sha256(EARLY_SCRIPT.encode()).digest()).decode()
+    server.state.script_hashes = (*app.csp_hashes(), f"sha256-{early}")
 
 
 class _ElderDash(Dash):
@@ -99,10 +103,8 @@ class _ElderDash(Dash):
 class Looks:
     """Answers looks at pages: finds the page of an address, asks it, and draws what it says."""
 
-    def __init__(
-        self, store: Store, settings: Settings, clock: Callable[[], dt.datetime], pages: Sequence[Page]
-    ) -> None:
-        self._store, self._settings, self._clock, self.pages = store, settings, clock, pages
+    def __init__(self, store: Store, settings: Settings, pages: Sequence[Page]) -> None:
+        self._store, self._settings, self.pages = store, settings, pages
 
     def page_of(self, path: str) -> tuple[Page | None, dict[str, str]]:
         """The page that answers a path, and what the path names."""
@@ -121,8 +123,8 @@ class Looks:
             parts=parts,
             query=dict(parse_qsl(parsed.query, max_num_fields=50)) if parsed.query.count("&") < 50 else {},
             language=language_of(request),
-            viewer=viewer_of(request),
-            now=self._clock(),
+            viewer=person_of(request),
+            now=self._store.now(),
             store=self._store,
             settings=self._settings,
         )
@@ -194,14 +196,6 @@ def language_of(request: Request) -> Language:
     chosen = request.cookies.get(LANGUAGE_COOKIE, "")
     wanted = [chosen, *(part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(","))]
     return next((language for name in wanted for language in LANGUAGES if language == name), "en")
-
-
-def viewer_of(request: Request) -> Viewer:
-    """Who looks, as the control plane found out."""
-    found = getattr(request.state, "principal", None)
-    if found is None:
-        return Viewer()
-    return Viewer(name=found.name, role=found.role, team_id=found.team_id)
 
 
 def _bare() -> Component:

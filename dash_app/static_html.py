@@ -48,7 +48,7 @@ def to_static(node: Any) -> str:
         style = values.get("style") or {}
         return f'<div class="graph-place" style="height:{html.escape(str(style.get("height", "320px")))}"></div>'
     tag = {"Link": "a", "Input": "input", "ObjectEl": "object", "MapEl": "map"}.get(kind, kind.lower())
-    opened = f"<{tag}{''.join(_attribute(name, value) for name, value in values.items())}>"
+    opened = f"<{tag}{''.join(_attribute(name, value) for name, value in sorted(values.items()))}>"
     return opened if tag in VOID else f"{opened}{to_static(values.get('children'))}</{tag}>"
 
 

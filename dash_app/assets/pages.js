@@ -116,7 +116,7 @@
     return found ? decodeURIComponent(found.slice(name.length + 1)) : '';
   }
   function send(method, path, body, done) {
-    var headers = { 'Content-Type': 'application/json', 'X-CSRF-Token': cookie('elder_csrf') };
+    var headers = { 'Content-Type': 'application/json', 'X-CSRFToken': cookie('_csrf_token') };
     fetch(path, { method: method, headers: headers, body: body ? JSON.stringify(body) : undefined, credentials: 'same-origin' })
       .then(function (answer) {
         return answer.text().then(function (text) {

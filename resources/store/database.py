@@ -131,6 +131,10 @@ class Database:
         self._engine = engine
         self._clock = clock
 
+    def now(self) -> datetime:
+        """The time of day, as writes see it."""
+        return self._clock()
+
     def close(self) -> None:
         """Give back every connection."""
         self._engine.dispose()

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from fleet_samples import BASKET, NOW, fill
 
-from dash_app.pages_app import found_pages, mount_pages
+from dash_app.app import create_app
+from dash_app.pages_app import found_pages
 from resources.settings import load_settings
 from resources.store import open_store
 
@@ -26,9 +26,8 @@ def mounted(folder: Path, *, is_filled: bool) -> Iterator[TestClient]:
     with open_store(f"sqlite:///{folder / 'elder.db'}", clock=lambda: NOW) as store:
         if is_filled:
             fill(store)
-        server = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-        mount_pages(server, store, load_settings({"ELDER_HOME": str(folder)}), clock=lambda: NOW)
-        with TestClient(server) as client:
+        server = create_app(store, load_settings({"ELDER_HOME": str(folder)}))
+        with TestClient(server, base_url="http://localhost") as client:
             yield client
 
 
@@ -70,13 +69,13 @@ def test_an_unknown_address_is_not_found(filled: TestClient):
 
 
 def test_the_layout_that_dash_asks_for_is_that_of_the_page_that_asks(filled: TestClient):
-    layout = filled.get("/_dash-layout", headers={"Referer": "http://testserver/?q=basket"}).text
+    layout = filled.get("/_dash-layout", headers={"Referer": "http://localhost/?q=basket"}).text
     assert BASKET.rpartition("/")[2] in layout
     assert "/repositories/local/new" not in layout
 
 
 def test_a_page_and_its_layout_carry_the_same_mark(filled: TestClient):
-    layout = filled.get("/_dash-layout", headers={"Referer": "http://testserver/?q=basket"}).json()
+    layout = filled.get("/_dash-layout", headers={"Referer": "http://localhost/?q=basket"}).json()
     stores = {child["props"]["id"]: child["props"] for child in layout["props"]["children"] if "id" in child["props"]}
     assert stores["shown"]["data"] == "/?q=basket#"
 

@@ -17,7 +17,7 @@ from dash_app.static_html import to_static
         (3, "3"),
         (html.B("x"), "<b>x</b>"),
         (html.Div([html.Span("a"), None, "b"], className="k"), '<div class="k"><span>a</span>b</div>'),
-        (html.Img(src="x.svg", alt='"'), '<img src="x.svg" alt="&quot;">'),
+        (html.Img(src="x.svg", alt='"'), '<img alt="&quot;" src="x.svg">'),
         (html.Div("", hidden=True), "<div hidden></div>"),
         (html.Span(style={"flexGrow": "2", "--own": "1px"}), '<span style="flex-grow:2;--own:1px"></span>'),
         (html.Div(**attributes(aria_label="a", data_path=None)), '<div aria-label="a"></div>'),
