@@ -5,7 +5,7 @@
 #
 # Reads BASE (where the change would land), else what GitLab says of a merge request, else BASE_BRANCH, else BEFORE (the
 # commit before a push); TARGET (default .).
-# Writes elder.md and elder.sarif; on GitHub also the summary of the run.
+# Writes elder.md and the folder elder-sarif (large reports come in several files); on GitHub also the summary of the run.
 set -u -o pipefail
 elder="${1:-elder}"
 target="${TARGET:-.}"
@@ -37,11 +37,11 @@ fi
 "$elder" gate "$target" --base "$base" --format markdown --output elder.md
 status=$?
 if [ "$status" -le 1 ]; then
-  "$elder" gate "$target" --base "$base" --format sarif --output elder.sarif --quiet 2>/dev/null
+  "$elder" gate "$target" --base "$base" --format sarif --output elder-sarif/elder.sarif --quiet 2>/dev/null
   cat elder.md
   if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then
     cat elder.md >> "$GITHUB_STEP_SUMMARY"
-    echo "sarif=$PWD/elder.sarif" >> "$GITHUB_OUTPUT"
+    echo "sarif=$PWD/elder-sarif" >> "$GITHUB_OUTPUT"
   fi
 fi
 exit "$status"

@@ -47,7 +47,7 @@ def test_a_new_defect_fails_the_pipeline_and_is_in_the_reports(tmp_path: Path, s
     result = run(shop, tmp_path, **{how: "main" if how == "BASE_BRANCH" else before})
     assert result.returncode == 1, result.stderr
     assert "## Elder: failed" in (shop.folder / "elder.md").read_text()
-    sarif = msgspec.json.decode((shop.folder / "elder.sarif").read_bytes())
+    sarif = msgspec.json.decode((shop.folder / "elder-sarif" / "elder.sarif").read_bytes())
     assert [found["ruleId"] for found in sarif["runs"][0]["results"]] == ["STR001"]
 
 
@@ -57,7 +57,7 @@ def test_a_good_change_passes_and_github_gets_its_summary(tmp_path: Path, shop: 
     result = run(shop, tmp_path, BASE_BRANCH="main", **files)
     assert result.returncode == 0, result.stderr
     assert "## Elder: passed" in (tmp_path / "summary").read_text()
-    assert "elder.sarif" in (tmp_path / "output").read_text()
+    assert "elder-sarif" in (tmp_path / "output").read_text()
 
 
 TRAIN = {"CI_MERGE_REQUEST_EVENT_TYPE": "merge_train"}
