@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from elder_assets.audit.canary import is_in_canary
 from elder_assets.audit.errors import ConfigurationError
 from elder_assets.audit.facts.extraction import FactStore
 from elder_assets.audit.gate import GateResult, gate
@@ -44,6 +45,8 @@ class Opened(msgspec.Struct, frozen=True):
     source: GitSource
     facts: SqliteFactStore
     key: str
+    canary: Path | None = None
+    """The ruler under trial, where it judges this repository instead of the built-in one."""
 
 
 @contextlib.contextmanager
@@ -68,7 +71,8 @@ def open_source(
             staged_index=repository.index if staged else None,
         )
         with source:
-            yield Opened(source, facts, repository.key)
+            is_trial = is_in_canary(repository.key, settings.canary_share)
+            yield Opened(source, facts, repository.key, settings.canary_ruler if is_trial else None)
 
 
 def changed_paths(opened: Opened, since: str) -> list[str]:
@@ -117,7 +121,7 @@ def gate_change(  # noqa: PLR0917 - two sides, what judges, and when
         ConfigurationError: the head breaks its `elder.yaml`.
     """
     with open_source(target, settings, head, key=key) as opened:
-        own = ruler_for(opened.facts)
+        own = base_ruler(opened)
         start = opened.source.merge_base(base)
         old, new = (opened.source.file_at(POLICY_FILE, commit) for commit in (start, None))
         policy, ignored = _usable_policy(old, own)
@@ -153,7 +157,7 @@ def central_policy(document: str, opened: Opened) -> Policy | None:
     Raises:
         ConfigurationError: it names what this Elder no longer has.
     """
-    return read_policy(document.encode(), ruler_for(opened.facts), "central policy") if document else None
+    return read_policy(document.encode(), base_ruler(opened), "central policy") if document else None
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,7 +187,7 @@ def terms_for(
     Raises:
         ConfigurationError: the file holds no ruler that fits this Elder.
     """
-    own = ruler_for(opened.facts)
+    own = base_ruler(opened)
     policy, ignored = _usable_policy(opened.source.file_at(POLICY_FILE), own)
     judging = judging_policy(policy, central)
     ruler = ruler_under(own, judging) if ruler_file is None else ruler_for(opened.facts, ruler_file)
@@ -216,6 +220,17 @@ def show(judged: Judged, ruler: Ruler, granted: Sequence[Suppression | Problem],
     return apply(verdict_of(judged, ruler), wanted, ruler, evaluated_on, has_code=judged.has_code)
 
 
+def base_ruler(opened: Opened) -> Ruler:
+    """What policies move: the ruler under trial where it judges this repository, else the built-in one.
+
+    Raises:
+        ConfigurationError: the ruler under trial does not fit this Elder.
+    """
+    if opened.canary is None:
+        return ruler_for(opened.facts)
+    return _read_ruler(opened.canary, ruler_for(opened.facts))
+
+
 def ruler_for(facts: FactStore, file: Path | None = None) -> Ruler:
     """The ruler of a file, else the built-in one; the latter is kept, since making it loads every rule.
 
@@ -229,7 +244,15 @@ def ruler_for(facts: FactStore, file: Path | None = None) -> Ruler:
     else:
         own = default_ruler()
         facts.keep(RULER, {key: own.document()}, only=True)
-    return own if file is None else load_ruler(file.read_bytes(), str(file), own)
+    return own if file is None else _read_ruler(file, own)
+
+
+def _read_ruler(file: Path, own: Ruler) -> Ruler:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ConfigurationError("ruler file", str(file), f"a file that can be read: {error.strerror}") from error
+    return load_ruler(content, str(file), own)
 
 
 def judge_opened(

@@ -49,6 +49,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """ELDER_GIT_HOSTS: (host, provider) of git hosts that are self-hosted."""
     allowed_hosts: tuple[str, ...] = ()
     """ELDER_ALLOWED_HOSTS: git hosts whose API may be plain http or inside the network."""
+    canary_share: int = 0
+    """ELDER_CANARY_SHARE: percent of repositories that the ruler under trial judges; 0 is the undo."""
+    canary_ruler: Path | None = None
+    """ELDER_CANARY_RULER: file of the ruler under trial; needed with the share."""
     secrets: Secrets = NO_SECRETS
     """Where references of secrets are looked up: the same environment."""
 
@@ -89,6 +93,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     namespace, image = (environment.get(f"ELDER_KUBERNETES_{part}", "") for part in ("NAMESPACE", "IMAGE"))
     if namespace and not image:
         raise ConfigurationError("ELDER_KUBERNETES_IMAGE", image, "an image, because ELDER_KUBERNETES_NAMESPACE is set")
+    share, ruler = _canary(environment)
     return Settings(
         home=Path(home).expanduser().absolute() if home else _data_folder(environment),
         database_url=environment.get("ELDER_DATABASE_URL", ""),
@@ -103,6 +108,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         webhook_secrets=_pairs(environment, "ELDER_WEBHOOK_SECRETS", "provider=reference"),
         git_hosts=_pairs(environment, "ELDER_GIT_HOSTS", "host=provider"),
         allowed_hosts=tuple(_listed(environment, "ELDER_ALLOWED_HOSTS")),
+        canary_share=share,
+        canary_ruler=ruler,
         secrets=Secrets(environment),
     )
 
@@ -120,6 +127,14 @@ def _number(environment: Mapping[str, str], name: str, default: int, lowest: int
     if not given.isdecimal() or not lowest <= int(given) <= highest:
         raise ConfigurationError(name, given, f"a whole number from {lowest} to {highest}")
     return int(given)
+
+
+def _canary(environment: Mapping[str, str]) -> tuple[int, Path | None]:
+    share = _number(environment, "ELDER_CANARY_SHARE", 0, 0, 100)
+    file = environment.get("ELDER_CANARY_RULER", "")
+    if share and not file:
+        raise ConfigurationError("ELDER_CANARY_RULER", file, "a ruler file, because ELDER_CANARY_SHARE is not 0")
+    return share, Path(file) if file else None
 
 
 def _listed(environment: Mapping[str, str], name: str) -> list[str]:

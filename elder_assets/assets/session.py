@@ -20,7 +20,7 @@ from elder_assets.audit.errors import ElderError, SourceError
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.judgement import verdict_of
 from elder_assets.audit.model import Finding, audit_key
-from resources.audits import Terms, central_policy, judge_opened, open_source, ruler_for, terms_for
+from resources.audits import Terms, base_ruler, central_policy, judge_opened, open_source, terms_for
 from resources.dagster_resources import ElderResource
 from resources.facts_cache import open_facts
 from resources.git.blame import introduced
@@ -84,7 +84,7 @@ def terms_of(key: str, commit: str, elder: ElderResource) -> Terms:
         known = store.repository(key)
         with open_source(known.url, elder.settings(), commit, key=known.key) as opened:
             central = central_policy(store.policy_for(known.key), opened)
-            approved = store.approved(known.key, list(ruler_for(opened.facts).rules))
+            approved = store.approved(known.key, list(base_ruler(opened).rules))
             return terms_for(opened, central, approved)
 
 

@@ -31,9 +31,21 @@ def test_another_database_replaces_it():
         {"ELDER_KUBERNETES_NAMESPACE": "elder"},
         {"ELDER_SECRET_KEY": "short"},
         {"ELDER_WEBHOOK_SECRETS": "github"},
+        {"ELDER_CANARY_SHARE": "10"},
+        {"ELDER_CANARY_SHARE": "101", "ELDER_CANARY_RULER": "/etc/elder/ruler.json"},
         {"ELDER_PUBLIC_URL": "https://ann:pw@elder.example.org"},
     ],
-    ids=["no-run", "word", "port", "namespace-without-image", "short-key", "secret-alone", "url-with-password"],
+    ids=[
+        "no-run",
+        "word",
+        "port",
+        "namespace-without-image",
+        "short-key",
+        "secret-alone",
+        "share-without-ruler",
+        "share",
+        "url-with-password",
+    ],
 )
 def test_a_value_that_is_not_allowed_is_refused(environment: dict[str, str]):
     with pytest.raises(ConfigurationError):
