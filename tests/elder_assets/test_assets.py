@@ -98,7 +98,7 @@ def test_a_repository_that_is_gone_fails_its_partition_with_the_reason(instance,
 def test_the_quality_run_evaluates_every_expectation_check(instance):
     assert run(instance).success
     evaluations = run(instance, "quality").get_asset_check_evaluations()
-    names = {f"findings_{magic.name}" for magic in catalogue().magics} | {"scores"}
+    names = {f"findings_{magic.name}" for magic in catalogue().magics} | {"scores", "team_scorecards"}
     assert {evaluation.asset_key.path[0] for evaluation in evaluations} == names
     assert all(evaluation.passed for evaluation in evaluations)
 
