@@ -15,6 +15,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -69,7 +70,7 @@ class Boundary(msgspec.Struct, frozen=True, kw_only=True):
 
     def tls_context(self) -> ssl.SSLContext:
         """Certificates and names are verified."""
-        return self.tls or ssl.create_default_context()
+        return self.tls or _system_tls()
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +80,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str]
     """Names in lower case."""
     body: bytes
+
+
+@cache
+def _system_tls() -> ssl.SSLContext:
+    """Reading the system's authorities costs some 20 ms, which a backlog of messages would pay for each."""
+    return ssl.create_default_context()
 
 
 def is_public(address: str) -> bool:

@@ -6,6 +6,7 @@ The only module that looks at the environment. docs/settings.md lists the same s
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from resources.secrets import Secret, Secrets
 KEY_CHARACTERS_MIN = 32
 """Shortest server key; 64 hexadecimal digits are 256 bits."""
 NO_SECRETS = Secrets({})
+_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::\d{1,5})?")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """ELDER_CANARY_RULER: file of the ruler under trial; needed with the share."""
     secrets: Secrets = NO_SECRETS
     """Where references of secrets are looked up: the same environment."""
+    alert_hosts: frozenset[str] = frozenset()
+    """ELDER_ALERT_HOSTS: hosts inside the network, `host` or `host:port`, that alerts may be sent to."""
 
     @property
     def store_url(self) -> str:
@@ -111,6 +115,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         canary_share=share,
         canary_ruler=ruler,
         secrets=Secrets(environment),
+        alert_hosts=_hosts(environment, "ELDER_ALERT_HOSTS"),
     )
 
 
@@ -118,6 +123,14 @@ def _data_folder(environment: Mapping[str, str]) -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "elder"
     return Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "elder"
+
+
+def _hosts(environment: Mapping[str, str], name: str) -> frozenset[str]:
+    hosts = frozenset(part.strip().lower() for part in environment.get(name, "").split(",") if part.strip())
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise ConfigurationError(name, host, "host or host:port, separated by commas")
+    return hosts
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, lowest: int, highest: int) -> int:

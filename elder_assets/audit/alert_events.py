@@ -28,8 +28,12 @@ Kind = Literal[
     "cannot_audit",
     "prediction_warning",
     "suppression_expiring",
+    "elder_unwell",
+    "outside_alert",
 ]
-Unit = Literal["", "points", "share", "findings", "days"]
+Unit = Literal["", "points", "share", "findings", "days", "ms", "seconds", "MB/h", "messages"]
+ELDER = "elder"
+"""The project of events about Elder itself."""
 
 JUDGED = (Status.PASSED, Status.WARNING, Status.FAILED)
 TOP_FINDINGS = 3
@@ -127,6 +131,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Start of the time range that `before` and `after` stand for; 0 for none."""
     reason: str = ""
     link: str = ""
+    limit: float | None = None
+    """What `after` is held against, for kinds whose rules have no threshold."""
 
 
 def summary_of(

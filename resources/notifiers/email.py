@@ -1,6 +1,7 @@
 """E-mail by SMTP.
 
-Address: `smtps://user@host:465?from=elder@host&to=a@host,b@host&password=env:NAME` for TLS from the start,
+Address: `env:NAME` of it, or as it is: `smtps://user@host:465?from=elder@host&to=a@host,b@host&password=env:NAME` for
+TLS from the start,
 `smtp://...:587` for STARTTLS, which is then required. `tls=none` sends in the clear, to hosts that the operator allowed
 and without a login only. The certificate is verified.
 
@@ -61,8 +62,11 @@ def opened(channel: Channel) -> EmailNotifier:
 
 def _relay(channel: Channel) -> Relay:
     key, allowed = "address of a mail channel", "smtps://user@host:465?from=...&to=...&password=env:NAME"
+    address = channel.address.strip()
+    if address.startswith(("env:", "file:")):
+        address = channel.secrets.of(address).reveal()
     try:
-        parts = urlsplit(channel.address.strip())
+        parts = urlsplit(address)
         port, query = parts.port, parse_qs(parts.query, strict_parsing=True, max_num_fields=10)
     except ValueError:
         raise ConfigurationError(key, "an address that cannot be read", allowed) from None

@@ -19,6 +19,7 @@ from elder_assets.audit.alert_events import Event, TopFinding
 from elder_assets.audit.alerts import Digest, Notice
 from resources.messages.catalogue import Language, magic_name, severity_name, status_name, translator
 from resources.notifiers.notifier import Item, Line, Message, cut
+from resources.notifiers.unwell_words import signal_advice, signal_name
 
 TEXT_LENGTH = 300
 """Of one text from a repository; chosen by us: two lines on a screen."""
@@ -156,6 +157,8 @@ def _title(words: _Words, notice: Notice) -> str:
         "suppression_expiring": t.ngettext(
             "%(count)s suppression ends soon: %(project)s", "%(count)s suppressions end soon: %(project)s", count
         ),
+        "elder_unwell": t.gettext("Elder is not well: %(what)s"),
+        "outside_alert": t.gettext("Alert from outside: %(what)s"),
     }
     recoveries = {
         "gate_failed": t.gettext("Gate passes again: %(project)s"),
@@ -164,12 +167,15 @@ def _title(words: _Words, notice: Notice) -> str:
         "critical_finding": t.gettext("No critical finding left: %(project)s"),
         "cannot_audit": t.gettext("Audited again: %(project)s"),
         "prediction_warning": t.gettext("No prediction warning left: %(project)s"),
+        "elder_unwell": t.gettext("Elder is well again: %(what)s"),
+        "outside_alert": t.gettext("Alert from outside has ended: %(what)s"),
     }
     text = (recoveries if notice.is_recovery else alerts).get(event.kind, alerts[event.kind])
     return text % {
         "project": plain(event.project, NAME_LENGTH),
         "count": words.number(count),
         "after": words.status(event.after),
+        "what": plain(signal_name(t, event.what) if event.kind == "elder_unwell" else event.what, NAME_LENGTH),
     }
 
 
@@ -210,6 +216,8 @@ def _measure(words: _Words, notice: Notice) -> list[Line]:
                 "ends in %(days)s days (threshold in days: %(limit)s)",
                 days,
             )
+        case "elder_unwell" if event.limit is not None:
+            text = t.gettext("%(own)s now (threshold: %(own_limit)s)")
         case _:
             return []
     return [Line(t.gettext("How much"), text % _figures(words, notice))]
@@ -235,7 +243,15 @@ def _figures(words: _Words, notice: Notice) -> dict[str, str]:
         "open": words.number(after) if is_number else "",
         "open_before": words.number(before) if is_number else "",
         "days": words.number(after) if is_number else "",
+        "own": _own(words, event.after, event.unit) if is_number else "",
+        "own_limit": _own(words, event.limit, event.unit),
     }
+
+
+def _own(words: _Words, value: float | str | None, unit: str) -> str:
+    """A figure of Elder's own with its unit; the units are symbols that both languages share."""
+    shown = {"seconds": "s"}.get(unit, unit)
+    return words.percent(value) if unit == "share" else f"{words.number(value)} {shown}"
 
 
 def _when(words: _Words, event: Event) -> str:
@@ -261,6 +277,10 @@ def _item(finding: TopFinding) -> Item:
 
 def _advice(words: _Words, event: Event) -> str:
     t = words.t
+    if event.kind == "elder_unwell":
+        return signal_advice(t, event.what)
+    if event.kind == "outside_alert":
+        return t.gettext("Elder passes this on as it came; whoever runs the sender knows more.")
     return {
         "status_changed": t.gettext(
             "Look at what changed since the last audit, and fix the findings that cost most first."

@@ -23,7 +23,8 @@ from elder_assets.audit.finding_states import (
     Standing,
     advance,
 )
-from elder_assets.audit.model import Finding, Severity, Status, Tier, Verdict
+from elder_assets.audit.model import Finding, MagicResult, Severity, Status, Tier, Verdict
+from elder_assets.audit.scoring import rounded
 from elder_assets.audit.suppression import Applied, Suppression
 from resources.store import tables
 from resources.store.database import Database, storable
@@ -89,6 +90,7 @@ class FindingsOverTime(Database):
             "evaluated_on": observed.applied.evaluated_on,
             "status": shown.status.value,
             **rows.score_columns(shown.score),
+            "magics": [_magic_summary(magic) for magic in shown.magics],
         }
         connection.execute(sa.insert(tables.audit_counts).values(**counted))
         self._project(connection, repository_id, audit, observed, count)
@@ -408,6 +410,12 @@ def _detail(by: Suppression) -> dict[str, Any]:
         {"reason": by.reason, "until": by.until.isoformat(), "origin": by.origin, "place": by.place}
     )
     return found
+
+
+def _magic_summary(magic: MagicResult) -> list[Any]:
+    units = sum(outcome.units for outcome in magic.outcomes)
+    affected = sum(outcome.affected for outcome in magic.outcomes)
+    return [magic.magic, magic.status.value, rounded(magic.score), units, affected]
 
 
 def _magic_row(repository_id: int, row: Mapping[str, Any], shown: Verdict) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from elder_assets.audit.registry import MAGIC_ORDER
 from resources.store import tables
 from resources.store.access import Access
 from resources.store.addresses import without_credentials
+from resources.store.alerts import Alerts
 from resources.store.database import (
     Clock,
     Repository,
@@ -38,7 +39,6 @@ from resources.store.imports import Imports
 from resources.store.inbox import Inbox
 from resources.store.pages import Pages
 from resources.store.scorecards import Scorecards
-from resources.store.teams import Teams
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +72,7 @@ class Store(
     Access,
     Pages,
     Imports,
-    Teams,
+    Alerts,
     Gates,
     Scorecards,
     Inbox,

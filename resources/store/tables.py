@@ -314,6 +314,7 @@ audit_counts = sa.Table(
     sa.Column("score_exact", sa.Text, comment="after suppressions"),
     sa.Column("score", sa.Float(53)),
     sa.Column("status", sa.Text, nullable=False),
+    sa.Column("magics", sa.JSON, comment="[[magic, status, score, units, affected], ...] after suppressions"),
     sa.Index(None, "repository_id", "as_of"),
 )
 
@@ -654,3 +655,15 @@ watermarks = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
     sa.Column("changed_at", UtcDateTime, nullable=False),
 )
+
+samples = sa.Table(
+    "samples",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False, comment="which process: serve, daemon, ..."),
+    sa.Column("name", sa.Text, nullable=False, comment="what was measured, with its unit: api_p95_ms"),
+    sa.Column("value", sa.Float(53), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Index(None, "name", "at"),
+)
+"""What Elder measures of itself; older than a day is dropped."""

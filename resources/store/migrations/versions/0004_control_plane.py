@@ -10,7 +10,26 @@ BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Create the tables; nothing that exists is changed."""
+    """Create the tables, and keep each magic's result with the counts of an audit."""
+    op.add_column(
+        "audit_counts",
+        sa.Column(
+            "magics",
+            sa.JSON(),
+            nullable=True,
+            comment="[[magic, status, score, units, affected], ...] after suppressions",
+        ),
+    )
+    op.create_table(
+        "samples",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("source", sa.Text(), nullable=False, comment="which process: serve, daemon, ..."),
+        sa.Column("name", sa.Text(), nullable=False, comment="what was measured, with its unit: api_p95_ms"),
+        sa.Column("value", sa.Float(53), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_samples")),
+    )
+    op.create_index(op.f("ix_samples_name_at"), "samples", ["name", "at"], unique=False)
     op.create_table(
         "audit_log",
         sa.Column("id", BIG, nullable=False),
