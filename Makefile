@@ -3,6 +3,7 @@
 #   make audit REPO=<path or URL>   audit a repository and print the report (installs the light base only)
 #   make up [REPO=<path or URL>]    Dagster UI and daemon on this machine, ends the first audit with a quality run
 #   make test                       all tests, with a PostgreSQL that they start themselves
+#   make pg-test                    the tests of PostgreSQL alone: store, COPY, rolling update, moves, backups
 #   make check                      format, lint, types, import contracts, and Elder's audit of itself
 #   make bench REPO=<path>          what an audit, a push and a year cost; JSON=1 for one object
 #   make label CORPUS=<folder>      draw findings from a corpus for a person to judge (docs/calibration.md)
@@ -18,7 +19,7 @@ BIN = $(VENV)/bin
 REPO ?= .
 ARGS ?=
 
-.PHONY: audit up test check bench label docs lock help clean
+.PHONY: audit up test pg-test check bench label docs lock help clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,/^ARGS/p'
@@ -31,6 +32,9 @@ up: $(VENV)/platform.done
 
 test: $(VENV)/dev.done
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+pg-test: $(VENV)/dev.done
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m postgres $(ARGS)
 
 check: $(VENV)/dev.done
 	$(BIN)/ruff format --check .

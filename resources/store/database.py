@@ -89,21 +89,31 @@ def migrate(engine: Engine) -> None:
     """Bring the schema up to date; of several processes one does it, the others wait.
 
     Raises:
-        StoreError: a newer Elder has changed it.
+        StoreError: a newer Elder has changed it beyond what this one can read.
     """
     with engine.connect() as connection:
-        if _revision(connection) == tables.REVISION:
+        if serves(_revision(connection)):
             return
     with engine.connect().execution_options(elder_write=True) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             connection.execute(sa.schema.CreateSchema(tables.POSTGRESQL_SCHEMA, if_not_exists=True))
         found = _revision(connection)
-        if found and found > tables.REVISION:
+        if found and era(found) > era(tables.REVISION):
             msg = f"the results store has schema {found}, newer than {tables.REVISION}: upgrade Elder"
             raise StoreError(msg)
-        if found != tables.REVISION:
+        if not serves(found):
             _upgrade(connection)
+
+
+def era(revision: str) -> str:
+    """Revisions of one era only add: code of an older one goes on working (docs/decisions/0005)."""
+    return revision[:1]
+
+
+def serves(found: str | None) -> bool:
+    """Whether a database with this schema serves the code of today: it is as new, or newer by additions alone."""
+    return found is not None and found >= tables.REVISION and era(found) == era(tables.REVISION)
 
 
 def _revision(connection: Connection) -> str | None:
@@ -153,7 +163,7 @@ class Database:
         """
         with self._reading() as connection:
             found = _revision(connection)
-        if found != tables.REVISION:
+        if not serves(found):
             msg = f"the results store has schema {found}, this Elder needs {tables.REVISION}"
             raise StoreError(msg)
 

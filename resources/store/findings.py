@@ -27,6 +27,7 @@ from elder_assets.audit.model import Finding, MagicResult, Severity, Status, Tie
 from elder_assets.audit.scoring import rounded
 from elder_assets.audit.suppression import Applied, Suppression
 from resources.store import tables
+from resources.store.bulk import insert_numbered, insert_rows
 from resources.store.database import Database, storable
 
 ELDER = "elder"
@@ -130,16 +131,12 @@ class FindingsOverTime(Database):
         magic_of: Mapping[str, str],
         source: str,
     ) -> None:
-        table = tables.finding_states
         arriving = [move for move in moves if move.known is None]
         values = [
             {"repository_id": repository_id, "source": source, **_opened(move, audit), **_place(move, magic_of)}
             for move in arriving
         ]
-        ids: list[int] = []
-        if values:
-            insert = sa.insert(table).returning(table.c.id, sort_by_parameter_order=True)
-            ids = list(connection.scalars(insert, values))
+        ids = insert_numbered(connection, tables.finding_states, values)
         identified = [*zip(ids, arriving, strict=True), *((m.known, m) for m in moves if m.known is not None)]
         self._update(connection, audit, [(i, m) for i, m in identified if m.known is not None and i], magic_of)
         events = [
@@ -156,8 +153,7 @@ class FindingsOverTime(Database):
             for number, move in identified
             for event in move.events
         ]
-        if events:
-            connection.execute(sa.insert(tables.finding_events), events)
+        insert_rows(connection, tables.finding_events, events)
 
     def _update(
         self, connection: Connection, audit: Latest, moves: Sequence[tuple[int, Move]], magic_of: Mapping[str, str]

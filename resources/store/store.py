@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, RowMapping
 
 from elder_assets.audit import rows
@@ -24,6 +23,7 @@ from resources.store import tables
 from resources.store.access import Access
 from resources.store.addresses import without_credentials
 from resources.store.alerts import Alerts
+from resources.store.bulk import insert_new_rows, insert_rows
 from resources.store.database import (
     Clock,
     Repository,
@@ -302,7 +302,6 @@ class Store(
         if foreign := {row.ruler for row in scored} - {digest}:
             msg = f"the ruler document is not the ruler {foreign.pop()[:12]} of the weeks"
             raise StoreError(msg)
-        table = tables.week_scores
         with self._writing() as connection:
             found = self._repository(connection, repository)
             ruler = {"digest": digest, "document": ruler_document.decode(), "recorded_at": self._clock()}
@@ -314,12 +313,9 @@ class Store(
                 content.append({"repository_id": found.id, **values, **times})
             if not content:
                 return 0
-            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-            own = sa.select(sa.func.count()).select_from(table).where(table.c.repository_id == found.id)
-            before = connection.scalar(own) or 0
-            connection.execute(dialect.insert(table).on_conflict_do_nothing(), content)
+            added = insert_new_rows(connection, tables.week_scores, content)
             self._project_weeks(connection, found.id, digest)
-            return (connection.scalar(own) or 0) - before
+            return added
 
     def weeks(self, *, repository: str | None = None, ruler: str | None = None) -> pd.DataFrame:
         """Scores of weeks: a frame of WEEKS, the last that was recorded of each week, in order of repository and week.
@@ -455,8 +451,7 @@ def _insert_results(connection: Connection, snapshot_id: int, verdict: Verdict) 
         (tables.outcomes, rows.outcome_rows(verdict)),
         (tables.scores, rows.score_rows(verdict)),
     ):
-        if values := [{"snapshot_id": snapshot_id} | storable(row) for row in content]:
-            connection.execute(sa.insert(table), values)
+        insert_rows(connection, table, [{"snapshot_id": snapshot_id} | storable(row) for row in content])
 
 
 def _snapshots_statement(
