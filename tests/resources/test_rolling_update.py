@@ -9,12 +9,12 @@ import pytest
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from test_store import KEY, NOON, RULER, verdict
 
 from elder_assets.audit.errors import StoreError
 from resources.store import open_store, tables
 from resources.store.database import make_engine
 from resources.store.store import content_digest
-from test_store import KEY, NOON, RULER, verdict
 
 VERSIONS = Path(tables.__file__).parent / "migrations" / "versions"
 NEXT = f"{int(tables.REVISION) + 1:04}"
