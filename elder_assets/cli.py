@@ -17,6 +17,7 @@ import click
 
 from elder_assets import cli_report
 from elder_assets.cli_access import audit_log, token
+from elder_assets.cli_alert import alert
 from elder_assets.cli_cache import cache
 from elder_assets.cli_gate import gate
 from elder_assets.cli_history import compare, history, rescore
@@ -305,5 +306,5 @@ def _settings() -> Settings:
     return load_settings()
 
 
-for _command in (gate, sarif, history, rescore, compare, team, scorecard, cache, serve, token, audit_log):
+for _command in (gate, sarif, history, rescore, compare, team, scorecard, cache, serve, token, audit_log, alert):
     elder.add_command(_command)

@@ -24,6 +24,7 @@ from elder_assets.jobs import (
 )
 from resources.dagster_resources import ElderResource
 from resources.frame_io_manager import FrameIOManager
+from sensors.alerts import alert_sensor
 from sensors.scorecards import scorecard_sensor
 
 # Code references are beta; where they show in the UI is all that may change.
@@ -37,7 +38,7 @@ defs = dg.Definitions(
     ),
     asset_checks=quality_checks(),
     jobs=[audit_job, quality_job, fill_history, rescore, scorecards_job],
-    sensors=[scorecard_sensor],
+    sensors=[scorecard_sensor, alert_sensor],
     schedules=[nightly_audit, hourly_quality, weekly_history],
     resources={"elder": elder, "io_manager": FrameIOManager(elder=elder)},
     # Nine steps cost 1.4 CPU seconds in one process, 28 with a process each (docs/architecture.md).

@@ -204,7 +204,7 @@ def _tell_expiring(store: Store, now: int) -> Told:
 
 
 def deliver(
-    store: Store, settings: Settings, now: int, *, secrets: Secrets, boundary: Boundary | None = None
+    store: Store, settings: Settings, now: int, *, secrets: Secrets | None = None, boundary: Boundary | None = None
 ) -> Delivered:
     """Send what is due; each channel gets its messages in the order in which they were decided.
 

@@ -124,6 +124,21 @@ def render_digest(digest: Digest, language: Language, *, base_url: str = "", tim
     )
 
 
+def render_test(channel: str, language: Language, at: int) -> Message:
+    """A message that says nothing but that the channel works."""
+    t = translator(language)
+    return Message(
+        key=f"test|{channel}|{at}",
+        kind="test",
+        severity="info",
+        is_recovery=False,
+        language=language,
+        at=at,
+        title=t.gettext("A test from Elder"),
+        lines=(Line(t.gettext("Channel"), plain(channel, NAME_LENGTH)),),
+    )
+
+
 def plain(text: str, limit: int = TEXT_LENGTH) -> str:
     """One inert line: controls, line ends and direction marks become blanks or nothing, addresses are no links."""
     kept = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp", "Zs"} else c for c in text[: limit * 4])

@@ -76,6 +76,7 @@ class Alerts(Teams):
         team: str = "",
         language: str = "en",
         time_zone: str = "UTC",
+        by: str = "",
     ) -> AlertChannel:
         """Add a channel, or give the one of this name other values.
 
@@ -96,9 +97,10 @@ class Alerts(Teams):
             row["team_id"] = self._team(connection, team).id if team else None
             if self._insert_new(connection, table, {"name": name, **row}) is None:
                 connection.execute(sa.update(table).where(table.c.name == name).values(**row))
+            self._log(connection, by, "alert_channel.put", name, {"kind": kind, "team": team})
             return self._channel(connection, name)
 
-    def remove_channel(self, name: str) -> None:
+    def remove_channel(self, name: str, by: str = "") -> None:
         """Take a channel away; what still waits for it is given up at its turn.
 
         Raises:
@@ -112,6 +114,7 @@ class Alerts(Teams):
             if using:
                 raise ConfigurationError("channel", name, f"one that no rule names; rules: {', '.join(using)}")
             connection.execute(sa.update(table).where(table.c.id == found.id).values(removed_at=self._clock()))
+            self._log(connection, by, "alert_channel.remove", name)
 
     def channel(self, name: str) -> AlertChannel:
         """The channel with this name.
@@ -154,9 +157,10 @@ class Alerts(Teams):
                     raise ConfigurationError("channels", name, f"channels of all teams or of team {rule.team!r}")
             self._end_rule(connection, rule.name)
             connection.execute(sa.insert(table).values(**row, changed_at=self._clock()))
+            self._log(connection, author, "alert_rule.put", rule.name, row["document"])
         return rule
 
-    def remove_rule(self, name: str) -> None:
+    def remove_rule(self, name: str, by: str = "") -> None:
         """Take a rule away.
 
         Raises:
@@ -165,6 +169,7 @@ class Alerts(Teams):
         with self._writing() as connection:
             if not self._end_rule(connection, name):
                 raise StoreError(_no_rule(connection, name))
+            self._log(connection, by, "alert_rule.remove", name)
 
     def mute_rule(self, name: str, until: int | None, author: str) -> AlertRule:
         """Say nothing under a rule until a time (seconds since the epoch), or again from now on.
