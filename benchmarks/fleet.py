@@ -31,7 +31,6 @@ from elder_assets.audit.ruler import default_ruler  # noqa: E402
 from resources.store import open_store, tables  # noqa: E402
 from resources.store.database import make_engine  # noqa: E402
 
-LAST_MONDAY = dt.date(2026, 2, 9)
 NOON = dt.time(12, tzinfo=dt.UTC)
 CHUNK_ROWS = 50_000
 REPOSITORIES_PER_TEAM = 10
@@ -43,11 +42,11 @@ STANDINGS = ("open",) * 34 + ("suppressed",) * 2 + ("fixed",) * 60 + ("removed",
 class _Plan:
     """Numbers and choices that every table shares."""
 
-    def __init__(self, repositories: int, weeks: int, findings: int, seed: int) -> None:
+    def __init__(self, repositories: int, weeks: int, findings: int, seed: int, last: dt.date) -> None:
         self.random = random.Random(seed)  # noqa: S311 - made-up rows, no secrets
         self.repositories = range(1, repositories + 1)
         self.teams = range(1, max(1, repositories // REPOSITORIES_PER_TEAM) + 1)
-        self.mondays = [LAST_MONDAY - dt.timedelta(weeks=n) for n in reversed(range(weeks))]
+        self.mondays = [last - dt.timedelta(weeks=n) for n in reversed(range(weeks))]
         ruler = default_ruler()
         self.rules = [(rule.code, rule.magic, str(rule.severity), str(ruler.rules[rule.code].tier), rule.summary)
                       for rule in catalogue().rules]  # fmt: skip
@@ -74,18 +73,22 @@ class _Plan:
         return round(40 + (repository * 37 + magic * 11) % 50 + 8 * week / max(1, len(self.mondays)), 1)
 
 
-def fill(store_url: str, repositories: int, weeks: int, findings: int, seed: int = 1) -> None:
+def fill(
+    store_url: str, repositories: int, weeks: int, findings: int, seed: int = 1, last: dt.date | None = None
+) -> None:
     """Write an organisation into an empty store (its schema is made).
 
     Args:
         store_url: SQLAlchemy address, SQLite or PostgreSQL.
         repositories: how many; ten a team.
-        weeks: one audit a week of each repository, the last in the week of 2026-02-09.
+        weeks: one audit a week of each repository.
         findings: that were ever found, open and closed.
-        seed: of the choices; the same seed, the same rows.
+        seed: of the choices; the same seed and the same last week, the same rows.
+        last: Monday of the last week; default: that of the week before this one, so that pages show a whole year.
     """
     open_store(store_url).close()
-    plan = _Plan(repositories, weeks, findings, seed)
+    today = dt.datetime.now(dt.UTC).date()
+    plan = _Plan(repositories, weeks, findings, seed, last or today - dt.timedelta(days=today.weekday() + 7))
     engine = make_engine(sa.make_url(store_url))
     with engine.connect().execution_options(elder_write=True) as connection, connection.begin():
         for table, rows in _content(plan):
