@@ -74,7 +74,7 @@ class _Plan:
 
 
 def fill(
-    store_url: str, repositories: int, weeks: int, findings: int, seed: int = 1, last: dt.date | None = None
+    store_url: str, repositories: int, weeks: int, findings: int, *, seed: int = 1, last: dt.date | None = None
 ) -> None:
     """Write an organisation into an empty store (its schema is made).
 
@@ -99,6 +99,8 @@ def fill(
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE")
     engine.dispose()
+    with open_store(store_url) as store:
+        store.rebuild_weeks()
 
 
 def _content(plan: _Plan) -> Iterator[tuple[sa.Table, Iterable[dict[str, Any]]]]:
@@ -586,7 +588,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     started = time.perf_counter()
-    fill(given.store_url, given.repositories, given.weeks, given.findings, given.seed)
+    fill(given.store_url, given.repositories, given.weeks, given.findings, seed=given.seed)
     print(f"filled in {time.perf_counter() - started:.0f} s")
 
 
