@@ -16,6 +16,7 @@ from elder_assets.jobs import (
     audit_job,
     fill_history,
     hourly_quality,
+    judge_change,
     nightly_audit,
     quality_job,
     rescore,
@@ -25,6 +26,7 @@ from elder_assets.jobs import (
 from resources.dagster_resources import ElderResource
 from resources.frame_io_manager import FrameIOManager
 from sensors.alerts import alert_sensor
+from sensors.inbox import inbox_sensor
 from sensors.scorecards import scorecard_sensor
 
 # Code references are beta; where they show in the UI is all that may change.
@@ -37,8 +39,8 @@ defs = dg.Definitions(
         [repositories, facts, *findings_assets(), scores, findings_imported, history, team_scorecards]
     ),
     asset_checks=quality_checks(),
-    jobs=[audit_job, quality_job, fill_history, rescore, scorecards_job],
-    sensors=[scorecard_sensor, alert_sensor],
+    jobs=[audit_job, quality_job, fill_history, rescore, scorecards_job, judge_change],
+    sensors=[inbox_sensor, scorecard_sensor, alert_sensor],
     schedules=[nightly_audit, hourly_quality, weekly_history],
     resources={"elder": elder, "io_manager": FrameIOManager(elder=elder)},
     # Nine steps cost 1.4 CPU seconds in one process, 28 with a process each (docs/architecture.md).

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from elder_assets.assets.history import WEEKS, fill_weeks, last_weeks
+from elder_assets.assets.progress import COMPLETED, begin, change_result, row_of, say
+from elder_assets.assets.session import failing_partition
 from elder_assets.audit.history import week_named
 from elder_assets.audit.registry import catalogue
 from elder_assets.checks.asset_checks import EXPECTATIONS
@@ -13,6 +15,8 @@ from elder_assets.partitions import (
     FROM_WEEK,
     HISTORY,
     HISTORY_JOB,
+    INBOX_TAG,
+    JUDGE_JOB,
     NIGHTLY,
     QUALITY_JOB,
     REPOSITORY,
@@ -24,6 +28,7 @@ from elder_assets.partitions import (
     findings_asset,
     match_partitions,
 )
+from resources.change_requests import judge
 from resources.dagster_resources import ElderResource
 from resources.fleet import rescore_all
 
@@ -43,6 +48,38 @@ scorecards_job = dg.define_asset_job(
     - dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey(SCORECARDS_ASSET), EXPECTATIONS)),
     description="Make the scorecard of one team.",
 )
+
+
+# --- change requests -------------------------------------------------------------------------------------
+
+
+@dg.op(out=dg.Out(dg.Nothing), tags={"kind": "git"})
+def judge_one(context: dg.OpExecutionContext, elder: ElderResource) -> None:
+    """Judge the change request of the run's inbox row, keep the gate, and tell the git host."""
+    key = context.partition_key
+    with elder.store() as store, failing_partition(key, elder, context.run.run_id):
+        begin(store, context.run, key)
+        row = row_of(store, context.run.tags)
+        if row is None:
+            msg = f"a run of {JUDGE_JOB} belongs to a row of the inbox: its tag {INBOX_TAG} names one"
+            raise dg.Failure(msg, allow_retries=False)
+        judged = judge(store, elder.settings(), row, context.run.run_id)
+        result = change_result(judged)
+        say(store, context.run, key, COMPLETED, result)
+        store.finish_inbox(row.id, state="done", result=result)
+    context.add_output_metadata({name: str(value) for name, value in result.items()})
+
+
+@dg.job(
+    name=JUDGE_JOB,
+    partitions_def=REPOSITORY,
+    executor_def=dg.in_process_executor,
+    description="Judge one change request or merge queue by what it brings; asked for by a row of the inbox.",
+)
+def judge_change() -> None:
+    """Judge one change request."""
+    judge_one()
+
 
 quality_job = dg.define_asset_job(
     QUALITY_JOB,

@@ -51,15 +51,32 @@ class Opened(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def open_source(
-    target: str, settings: Settings, ref: str = "HEAD", *, staged: bool = False, key: str = ""
+    target: str,
+    settings: Settings,
+    ref: str = "HEAD",
+    *,
+    staged: bool = False,
+    key: str = "",
+    is_fetched: bool = False,
 ) -> Iterator[Opened]:
     """Open a path or an address at a ref, or at what is staged.
+
+    Args:
+        target: path or address.
+        settings: where state is kept.
+        ref: branch, tag or commit.
+        staged: read what is staged instead.
+        key: of the repository, when it is known.
+        is_fetched: the mirror of an address was brought up to date a moment ago; where it has the ref, that is enough.
 
     Raises:
         SourceError: it cannot be opened, or has no such ref.
         ConfigurationError: nothing can be staged there.
     """
-    with open_repository(target, settings, key=key) as repository, open_facts(settings, repository.key) as facts:
+    with (
+        open_repository(target, settings, key=key, commit=ref if is_fetched else "") as repository,
+        open_facts(settings, repository.key) as facts,
+    ):
         if staged and repository.index is None:
             raise ConfigurationError("--staged", target, "a local work tree that has an index")
         source = GitSource(
@@ -97,6 +114,7 @@ def gate_change(  # noqa: PLR0917 - two sides, what judges, and when
     *,
     key: str = "",
     ruler_file: Path | None = None,
+    is_fetched: bool = False,
     progress: Progress | None = None,
 ) -> GateResult:
     """Judge what a change brings: the head against the merge base of base and head, both under one ruler.
@@ -113,6 +131,7 @@ def gate_change(  # noqa: PLR0917 - two sides, what judges, and when
         approved: suppressions that were asked for and granted.
         key: of the repository, when it is known.
         ruler_file: judge by this ruler instead of the policy's.
+        is_fetched: as for `open_source`.
         progress: called while facts are collected.
 
     Raises:
@@ -120,7 +139,7 @@ def gate_change(  # noqa: PLR0917 - two sides, what judges, and when
         SourceError: the repository cannot be read.
         ConfigurationError: the head breaks its `elder.yaml`.
     """
-    with open_source(target, settings, head, key=key) as opened:
+    with open_source(target, settings, head, key=key, is_fetched=is_fetched) as opened:
         own = base_ruler(opened)
         start = opened.source.merge_base(base)
         old, new = (opened.source.file_at(POLICY_FILE, commit) for commit in (start, None))
@@ -130,7 +149,7 @@ def gate_change(  # noqa: PLR0917 - two sides, what judges, and when
         judging = judging_policy(policy, central)
         ruler = ruler_under(own, judging) if ruler_file is None else ruler_for(opened.facts, ruler_file)
         after = judge_opened(opened, ruler, start, progress=progress)
-    with open_source(target, settings, start, key=key) as opened:
+    with open_source(target, settings, start, key=key, is_fetched=True) as opened:
         before = judge_opened(opened, ruler, progress=progress)
     result = gate(before, after, ruler, evaluated_on or today(), policy, central, approved)
     return msgspec.structs.replace(result, problems=(*ignored, *result.problems))

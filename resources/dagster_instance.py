@@ -23,6 +23,13 @@ def instance_document(settings: Settings) -> dict[str, Any]:
                 "tag_concurrency_limits": [ONE_RUN_A_REPOSITORY],
             }
         },
+        "run_coordinator": {
+            "module": "dagster.core.run_coordinator",
+            "class": "QueuedRunCoordinator",
+            "config": {"dequeue_interval_seconds": 1},
+        },
+        # The inbox sensor watches its table for seconds; no other sensor is to wait for it.
+        "sensors": {"use_threads": True, "num_workers": 4},
         "run_monitoring": {"enabled": True, "start_timeout_seconds": 300, "poll_interval_seconds": 30},
         # A worker that died is retried; an audit that failed says why, and would fail again.
         "run_retries": {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False},

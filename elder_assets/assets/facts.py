@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from elder_assets.assets.progress import impact_on, tell_impact
 from elder_assets.assets.session import Reference, common_metadata, facts_of, failing_partition
 from elder_assets.audit.dates import utc
 from elder_assets.audit.registry import catalogue
@@ -34,12 +35,16 @@ def facts(
     reference = Reference(**repositories)
     with failing_partition(context.partition_key, elder, context.run.run_id):
         collected = facts_of(reference, elder)
+        with elder.store() as store:
+            said = impact_on(store, elder.settings(), reference, collected)
+            tell_impact(store, context.run, reference.repository, said)
     yield from checked("facts", coverage_result(collected.coverage))
     yield dg.MaterializeResult(
         value=repositories,
         metadata={
             **common_metadata(collected, reference),
             "as_of": dg.MetadataValue.timestamp(utc(collected.snapshot.as_of)),
+            "impact": said,
             "files": len(collected.files),
             "commits": len(collected.history.commits),
             "duration_s": round(time.perf_counter() - started, 3),

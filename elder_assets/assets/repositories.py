@@ -4,6 +4,7 @@ import time
 
 import dagster as dg
 
+from elder_assets.assets.progress import begin, wanted_by
 from elder_assets.assets.session import failing_partition, refer
 from elder_assets.partitions import OWNERS, REPOSITORY, SOURCE_GROUP
 from resources.dagster_resources import ElderResource
@@ -15,13 +16,16 @@ from resources.dagster_resources import ElderResource
     owners=OWNERS,
     dagster_type=dg.Any,  # a `MaterializeResult` annotation alone would promise an output without value
     kinds={"git"},
-    description="The newest commit of a registered repository, and the audit to compare it with.",
+    description="The commit of a registered repository that is audited, and the audit to compare it with.",
 )
 def repositories(context: dg.AssetExecutionContext, elder: ElderResource) -> dg.MaterializeResult:
     """Resolve the commit that this run audits; a repository that cannot be read fails its partition with the reason."""
     started = time.perf_counter()
     with failing_partition(context.partition_key, elder, context.run.run_id):
-        reference, url = refer(elder, context.partition_key)
+        with elder.store() as store:
+            begin(store, context.run, context.partition_key)
+            wanted = wanted_by(store, context.run.tags)
+        reference, url = refer(elder, context.partition_key, wanted.ref, wanted.kind, wanted.head)
     return dg.MaterializeResult(
         value=reference.plain(),
         metadata={

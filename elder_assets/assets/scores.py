@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from elder_assets.assets.progress import complete, record_once
 from elder_assets.assets.session import (
     Reference,
     common_metadata,
@@ -68,9 +69,11 @@ def scores(
         earlier=earlier,
     )
     with elder.store() as store:
-        snapshot = store.record(verdict, terms.ruler.document(), context.run.run_id, observed=observed)
-        count = store.counts(reference.repository)[-1]
-    name_arrivals(reference, elder)
+        snapshot, is_new = record_once(store, context.run, reference, verdict, terms, observed)
+        counted = store.counts(reference.repository)[-1:] if reference.kind == "default" else []
+        complete(store, elder.settings(), context.run, reference, observed, is_new=is_new)
+    if reference.kind == "default":
+        name_arrivals(reference, elder)
     yield dg.MaterializeResult(
         value={"reference": reference.plain(), SCORES.name: frames[SCORES.name]},
         metadata={
@@ -79,7 +82,8 @@ def scores(
             "score": rounded(verdict.score),
             "reason": verdict.reason,
             "findings": len(verdict.findings),
-            **{name: count[name] for name in COUNTED},
+            **{name: count[name] for count in counted for name in COUNTED},
+            "kind": reference.kind,
             "snapshot": snapshot,
             "magics": dg.MetadataValue.md(_table(verdict)),
             "duration_s": round(time.perf_counter() - started, 3),

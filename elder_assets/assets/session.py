@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -24,8 +25,10 @@ from resources.audits import Terms, base_ruler, central_policy, judge_opened, op
 from resources.dagster_resources import ElderResource
 from resources.facts_cache import open_facts
 from resources.git.blame import introduced
+from resources.git.mirror import has_commit
 from resources.git.reader import GitSource
 from resources.git.repository import open_repository
+from resources.settings import Settings
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +38,8 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     commit: str
     baseline: str | None
     ruler: str
+    kind: str = "default"
+    """Why it is audited (D12): default, or adhoc for another branch or commit."""
 
     def plain(self) -> dict[str, Any]:
         """As an output: names to values."""
@@ -52,29 +57,51 @@ def failing_partition(key: str, elder: ElderResource, run_id: str | None = None)
         yield
     except SourceError as error:
         with contextlib.suppress(ElderError), elder.store() as store:
-            store.record_failure(key, str(error).removeprefix(f"{key}: "), run_id)
+            reason = str(error).removeprefix(f"{key}: ")
+            store.record_failure(key, reason, run_id)
+            if run_id is not None and (row := store.row_of_run(run_id)) is not None:
+                store.finish_inbox(row.id, state="failed", decision=f"cannot audit: {reason}", result={})
         msg = f"cannot audit {key}: {str(error).removeprefix(f'{key}: ')}"
         raise dg.Failure(msg, allow_retries=False) from error
 
 
-def refer(elder: ElderResource, key: str) -> tuple[Reference, str]:
-    """The newest commit of a registered repository, and the address that it was read from.
+def refer(
+    elder: ElderResource, key: str, ref: str = "HEAD", kind: str = "default", head: str = ""
+) -> tuple[Reference, str]:
+    """What to audit of a registered repository, and the address that it was read from.
 
-    Where the repository's file names its team, and the registry does not, it is given to that team.
+    A host may announce a push before it serves it: where `head` is not there, it is asked again. Where the
+    repository's file names its team, and the registry does not, it is given to that team.
     """
     with elder.store() as store:
         known = store.repository(key)
         if known.removed_at is not None:
             msg = f"it was removed on {known.removed_at:%Y-%m-%d}"
             raise SourceError(msg)
-        with open_source(known.url, elder.settings(), key=known.key) as opened:
+        await_commit(known.url, elder.settings(), known.key, head)
+        with open_source(known.url, elder.settings(), ref, key=known.key, is_fetched=bool(head)) as opened:
             commit = opened.source.commit
             named = terms_for(opened).team
         if named and store.assigned_by(known.key) != "registry" and named in {team.key for team in store.teams()}:
             store.assign(known.key, named, "elder.yaml")
         baseline = store.last_audited_commit(known.key, other_than=commit)
     ruler = terms_of(known.key, commit, elder).ruler.digest
-    return Reference(repository=known.key, commit=commit, baseline=baseline, ruler=ruler), known.url
+    return Reference(repository=known.key, commit=commit, baseline=baseline, ruler=ruler, kind=kind), known.url
+
+
+UNSERVED_WAITS_SECONDS = (1.0, 2.0)
+
+
+def await_commit(url: str, settings: Settings, key: str, commit: str) -> bool:
+    """Fetch until a commit is there, for some seconds; False when it is not (a later push may have taken it away)."""
+    if not commit:
+        return False
+    for wait in (*UNSERVED_WAITS_SECONDS, 0.0):
+        with open_repository(url, settings, key=key) as opened:
+            if has_commit(opened.git_dir, commit):
+                return True
+        time.sleep(wait)
+    return False
 
 
 @functools.lru_cache(maxsize=4)
@@ -82,7 +109,7 @@ def terms_of(key: str, commit: str, elder: ElderResource) -> Terms:
     """How a registered repository is judged at a commit: its file, its team's policy, approved suppressions."""
     with elder.store() as store:
         known = store.repository(key)
-        with open_source(known.url, elder.settings(), commit, key=known.key) as opened:
+        with open_source(known.url, elder.settings(), commit, key=known.key, is_fetched=True) as opened:
             central = central_policy(store.policy_for(known.key), opened)
             approved = store.approved(known.key, list(base_ruler(opened).rules))
             return terms_for(opened, central, approved)
@@ -102,7 +129,7 @@ def earlier_findings(reference: Reference, elder: ElderResource) -> tuple[Findin
         return None
     ruler = terms_of(reference.repository, reference.commit, elder).ruler
     try:
-        with open_source(url, elder.settings(), latest.commit, key=reference.repository) as opened:
+        with open_source(url, elder.settings(), latest.commit, key=reference.repository, is_fetched=True) as opened:
             return verdict_of(judge_opened(opened, ruler), ruler).findings
     except SourceError:
         return None

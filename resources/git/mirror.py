@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from elder_assets.audit.errors import CheckoutFailed, RepositoryNotFound
 from resources.git.address import PROTOCOLS
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import git
 
 FETCH_SECONDS_MAX = 1800
+CHANGE_SECONDS_MAX = 300
+"""A change request adds little to its mirror; chosen by us."""
 REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 """A public mirror carries thousands of refs of strangers' change requests; they are never fetched (D8)."""
 
@@ -29,12 +31,13 @@ def mirror_folder(key: str, mirrors: Path) -> Path:
 def mirror_with(commit: str, key: str, mirrors: Path) -> Path | None:
     """The mirror as it is, when it holds a commit already; None when it must be brought up to date first."""
     folder = mirror_folder(key, mirrors)
-    if not (folder / "HEAD").exists():
-        return None
-    found = run(
-        folder, "rev-parse", "--verify", "--quiet", "--end-of-options", commit + "^{commit}", allowed=(0, 1, 128)
-    )
-    return folder if found else None
+    return folder if (folder / "HEAD").exists() and has_commit(folder, commit) else None
+
+
+def has_commit(git_dir: Path, commit: str) -> bool:
+    """Whether a bare repository of ours holds a commit (or what a name stands for)."""
+    name = commit + "^{commit}"
+    return bool(run(git_dir, "rev-parse", "--verify", "--quiet", "--end-of-options", name, allowed=(0, 1, 128)))
 
 
 def update_mirror(address: str, key: str, mirrors: Path, *, protocols: tuple[str, ...] = PROTOCOLS) -> Path:
@@ -67,6 +70,49 @@ def update_mirror(address: str, key: str, mirrors: Path, *, protocols: tuple[str
         finally:
             repository.close()
     return folder
+
+
+def fetch_commits(
+    address: str, key: str, mirrors: Path, refs: Sequence[str], *, protocols: tuple[str, ...] = PROTOCOLS
+) -> dict[str, str]:
+    """Fetch what some refs of an address hold into its mirror, which must be there; no ref is kept.
+
+    Args:
+        address: checked.
+        key: of the repository.
+        mirrors: folder of all mirrors.
+        refs: full names; those that the address does not have are left out of the answer.
+        protocols: that may be used.
+
+    Returns:
+        Full name -> commit.
+
+    Raises:
+        CheckoutFailed: the fetch broke or took longer than CHANGE_SECONDS_MAX.
+    """
+    import git
+
+    wanted = [ref for ref in dict.fromkeys(refs) if ref.startswith("refs/") and not set(ref) & set(" *?[\\^~:\n\0")]
+    folder = mirror_folder(key, mirrors)
+    if not wanted:
+        return {}
+    with _locked(folder.with_suffix(".lock")):
+        repository = git.Repo(folder)
+        command: Any = repository.git  # GitPython makes its methods as they are called
+        command.update_environment(**{**ENVIRONMENT, "GIT_ALLOW_PROTOCOL": ":".join(protocols)})
+        options = {"kill_after_timeout": CHANGE_SECONDS_MAX}
+        try:
+            said = command.ls_remote("--end-of-options", address, *wanted, **options)
+            found = {ref: oid for oid, _, ref in (line.partition("\t") for line in said.splitlines()) if ref in wanted}
+            missing = [ref for ref, oid in found.items() if not has_commit(folder, oid)]
+            if missing:
+                guards = ("--no-tags", "--no-write-fetch-head", "--no-auto-gc", "--end-of-options")
+                command.fetch(*guards, address, *missing, **options)
+        except git.GitCommandError as error:
+            raise CheckoutFailed(f"{key}: {scrub(error.stderr or str(error))}") from error
+        finally:
+            repository.close()
+    return {ref: oid for ref, oid in found.items() if has_commit(folder, oid)}
 
 
 def _fetch(repository: object, address: str) -> None:

@@ -1,0 +1,116 @@
+"""The sensor that turns rows of the inbox into runs. It reads, asks `decisions.decide`, writes, and returns.
+
+A decision is written before Dagster hears of it: a row whose run then never comes waits again (`reconciling.py`), under
+the same run key, so that a run that came after all is not made twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import dagster as dg
+
+from elder_assets.audit.errors import ElderError
+from elder_assets.jobs import audit_job, judge_change
+from elder_assets.partitions import REPOSITORY
+from resources.dagster_resources import ElderResource
+from resources.settings import Settings
+from resources.standing import Standing, standing_of
+from resources.store import Store
+from resources.store.inbox import InboxRow
+from sensors.decisions import DECIDED_ACTIONS, Decision, Known, decide
+from sensors.reconciling import reconcile
+
+INBOX_SENSOR = "inbox_sensor"
+ROWS_A_TICK = 500
+TICK_SECONDS = 4.0
+"""How long a tick watches an empty inbox: the daemon starts ticks five seconds apart, whatever a sensor asks for."""
+LOOK_SECONDS = 0.2
+
+
+@dg.sensor(
+    name=INBOX_SENSOR,
+    jobs=[audit_job, judge_change],
+    minimum_interval_seconds=1,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Turns deliveries, and audits that were asked for, into runs; says why when there is nothing to run.",
+)
+def inbox_sensor(context: dg.SensorEvaluationContext, elder: ElderResource) -> dg.SensorResult:
+    """Decide what waits."""
+    settings = elder.settings()
+    with elder.store() as store:
+        reconcile(context.instance, store, settings)
+        decisions, why = _watch(store, settings)
+    wanted = [decision for decision in decisions if decision.job]
+    return dg.SensorResult(
+        run_requests=[_request(decision) for decision in wanted],
+        skip_reason=None if wanted else why,
+        dynamic_partitions_requests=_new_partitions(context.instance, wanted),
+        cursor=str(max((decision.written.row for decision in decisions), default=int(context.cursor or 0))),
+    )
+
+
+def _watch(store: Store, settings: Settings) -> tuple[list[Decision], str]:
+    """The decisions of this tick: of what waits, or of what comes within TICK_SECONDS."""
+    until = time.monotonic() + TICK_SECONDS
+    while True:
+        rows = store.waiting_inbox(ROWS_A_TICK, DECIDED_ACTIONS)
+        if rows:
+            decisions, held = _decided(store, settings, rows)
+            if decisions or time.monotonic() >= until:
+                return decisions, _said(decisions, held)
+        elif time.monotonic() >= until:
+            return [], "the inbox is empty"
+        time.sleep(LOOK_SECONDS)
+
+
+def _decided(store: Store, settings: Settings, rows: Sequence[InboxRow]) -> tuple[list[Decision], list[str]]:
+    """Decide rows and write it; what another tick was faster with is left out."""
+    targets = store.audit_targets({row.repository_id for row in rows if row.repository_id is not None})
+    judged = store.judged_changes(targets)
+    known = {}
+    for number, target in targets.items():
+        heads = {str(row.document.get("head", "")) for row in rows if row.repository_id == number} - {""}
+        try:
+            standing = standing_of(store, settings, target, heads)
+        except ElderError:  # whatever is wrong with the repository, its run says it, and its row keeps it
+            standing = Standing()
+        known[number] = Known(
+            target=target,
+            ruler=standing.ruler,
+            contained=standing.contained,
+            judged=frozenset(_change(row) for row in judged if row.repository_id == number),
+        )
+    decisions, held = decide(rows, known, store.queued_inbox(DECIDED_ACTIONS))
+    taken = {written.row for written in store.decide_inbox([decision.written for decision in decisions])}
+    return [decision for decision in decisions if decision.written.row in taken], held
+
+
+def _change(row: InboxRow) -> tuple[int, str, str]:
+    document = row.document
+    return document["change_number"], document.get("status_commit", ""), document.get("base", "")
+
+
+def _said(decisions: Sequence[Decision], held: Sequence[str]) -> str:
+    said = [f"{decision.written.row} {decision.written.state}: {decision.written.reason}" for decision in decisions]
+    return "; ".join([*said, *held])[:1000]
+
+
+def _request(decision: Decision) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=decision.written.run_key,
+        job_name=decision.job,
+        partition_key=decision.partition,
+        tags=dict(decision.tags),
+    )
+
+
+def _new_partitions(
+    instance: dg.DagsterInstance, decisions: Sequence[Decision]
+) -> list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest]:
+    """Ask for the partitions of repositories that were registered since; they are there before their runs."""
+    assert REPOSITORY.name  # noqa: S101 - dynamic partitions without a name are of an older kind
+    known = set(instance.get_dynamic_partitions(REPOSITORY.name))
+    missing = sorted({decision.partition for decision in decisions} - known)
+    return [REPOSITORY.build_add_request(missing)] if missing else []
