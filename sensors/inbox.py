@@ -7,7 +7,7 @@ the same run key, so that a run that came after all is not made twice.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
@@ -15,10 +15,11 @@ from elder_assets.audit.errors import ElderError
 from elder_assets.jobs import audit_job, judge_change
 from elder_assets.partitions import REPOSITORY
 from resources.dagster_resources import ElderResource
+from resources.git.circuit import host_of
 from resources.settings import Settings
 from resources.standing import Standing, standing_of
 from resources.store import Store
-from resources.store.inbox import InboxRow
+from resources.store.inbox import AuditTarget, InboxRow
 from sensors.decisions import DECIDED_ACTIONS, Decision, Known, decide
 from sensors.reconciling import reconcile
 
@@ -68,6 +69,8 @@ def _watch(store: Store, settings: Settings) -> tuple[list[Decision], str]:
 def _decided(store: Store, settings: Settings, rows: Sequence[InboxRow]) -> tuple[list[Decision], list[str]]:
     """Decide rows and write it; what another tick was faster with is left out."""
     targets = store.audit_targets({row.repository_id for row in rows if row.repository_id is not None})
+    resting = store.resting_hosts(int(time.time()))
+    rows, postponed = postpone(rows, targets, resting) if resting else (rows, [])
     judged = store.judged_changes(targets)
     known = {}
     for number, target in targets.items():
@@ -84,7 +87,28 @@ def _decided(store: Store, settings: Settings, rows: Sequence[InboxRow]) -> tupl
         )
     decisions, held = decide(rows, known, store.queued_inbox(DECIDED_ACTIONS))
     taken = {written.row for written in store.decide_inbox([decision.written for decision in decisions])}
-    return [decision for decision in decisions if decision.written.row in taken], held
+    return [decision for decision in decisions if decision.written.row in taken], [*postponed, *held]
+
+
+def postpone(
+    rows: Sequence[InboxRow], targets: Mapping[int, AuditTarget], resting: Mapping[str, str]
+) -> tuple[list[InboxRow], list[str]]:
+    """Rows whose git host may be called, and why the others go on waiting; pure.
+
+    Args:
+        rows: that wait.
+        targets: registered repositories by id.
+        resting: why each host that is left alone is.
+    """
+    going, held = [], []
+    for row in rows:
+        target = targets.get(row.repository_id or 0)
+        reason = resting.get(host_of(target.url), "") if target else ""
+        if reason:
+            held.append(f"{row.id} is postponed: {reason}")
+        else:
+            going.append(row)
+    return going, held
 
 
 def _change(row: InboxRow) -> tuple[int, str, str]:

@@ -17,7 +17,7 @@ import dagster as dg
 import msgspec
 
 from elder_assets.audit.engine import collect
-from elder_assets.audit.errors import ElderError, SourceError
+from elder_assets.audit.errors import ElderError, HostResting, SourceError
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.judgement import verdict_of
 from elder_assets.audit.model import Finding, audit_key
@@ -25,6 +25,7 @@ from resources.audits import Terms, base_ruler, central_policy, judge_opened, op
 from resources.dagster_resources import ElderResource
 from resources.facts_cache import open_facts
 from resources.git.blame import introduced
+from resources.git.circuit import guarded, host_of
 from resources.git.mirror import has_commit
 from resources.git.reader import GitSource
 from resources.git.repository import open_repository
@@ -55,6 +56,13 @@ def failing_partition(key: str, elder: ElderResource, run_id: str | None = None)
     """
     try:
         yield
+    except HostResting as error:
+        with contextlib.suppress(ElderError), elder.store() as store:
+            row = store.row_of_run(run_id) if run_id is not None else None
+            if row is None or not store.release_inbox(row.id, f"postponed: {error}"):
+                store.postpone_audit(key, host_of(store.repository(key).url), str(error))
+        msg = f"postponed {key}: {error}"
+        raise dg.Failure(msg, allow_retries=False) from error
     except SourceError as error:
         with contextlib.suppress(ElderError), elder.store() as store:
             reason = str(error).removeprefix(f"{key}: ")
@@ -78,10 +86,12 @@ def refer(
         if known.removed_at is not None:
             msg = f"it was removed on {known.removed_at:%Y-%m-%d}"
             raise SourceError(msg)
-        await_commit(known.url, elder.settings(), known.key, head)
-        with open_source(known.url, elder.settings(), ref, key=known.key, is_fetched=bool(head)) as opened:
-            commit = opened.source.commit
-            named = terms_for(opened).team
+        with guarded(store, host_of(known.url), time.time):
+            await_commit(known.url, elder.settings(), known.key, head)
+            opening = open_source(known.url, elder.settings(), ref, key=known.key, is_fetched=bool(head))
+            with opening as opened:
+                commit = opened.source.commit
+                named = terms_for(opened).team
         if named and store.assigned_by(known.key) != "registry" and named in {team.key for team in store.teams()}:
             store.assign(known.key, named, "elder.yaml")
         baseline = store.last_audited_commit(known.key, other_than=commit)

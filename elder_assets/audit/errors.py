@@ -7,6 +7,7 @@
     │   ├── RepositoryNotFound      there is nothing (readable) at that place
     │   ├── SourceRefused           it is there, but reading it would be unsafe
     │   ├── UnknownRevision         the ref or commit does not exist in it
+    │   ├── HostResting             its git host did not answer before, and is left alone for a while
     │   └── CheckoutFailed          git failed while cloning, fetching or reading
     ├── ProviderError           a git host refused a call or answered something unusable; `reason` is one word
     │   └── ProviderUnavailable     it may answer later; `retry_after_seconds` says when, where the host said so
@@ -70,6 +71,14 @@ class UnknownRevision(SourceError):
 
 class CheckoutFailed(SourceError, Transient):
     """git failed while it was cloning, fetching or reading."""
+
+
+class HostResting(SourceError, Transient):
+    """A git host is left alone for a while; `retry_after_seconds` is None where nobody knows how long."""
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(message)
 
 
 class ProviderError(ElderError):

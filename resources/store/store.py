@@ -24,6 +24,7 @@ from resources.store.access import Access
 from resources.store.addresses import without_credentials
 from resources.store.alerts import Alerts
 from resources.store.bulk import insert_new_rows, insert_rows
+from resources.store.circuits import CircuitRows
 from resources.store.database import (
     Clock,
     Repository,
@@ -73,6 +74,7 @@ class Store(
     Pages,
     Imports,
     Alerts,
+    CircuitRows,
     Gates,
     Scorecards,
     Inbox,

@@ -381,3 +381,23 @@ def test_a_run_that_nobody_claimed_is_given_time():
     run_locks.hold(settings, "mine")
     assert not run_locks.is_gone(settings, "mine", when_unclaimed=True)
     run_locks.forget(settings, "mine")
+
+
+def test_rows_of_a_host_that_rests_go_on_waiting_with_the_reason():
+    import datetime as dt
+
+    from resources.store.inbox import AuditTarget, InboxRow
+    from sensors.inbox import postpone
+
+    def row(number: int) -> InboxRow:
+        return InboxRow(
+            id=number, source="api", provider="api", delivery_id=str(number), repository_id=number, repository="",
+            action="audit", document={}, priority=0, received_at=dt.datetime.now(dt.UTC), state="waiting",
+            decision="", audit_type="", run_key="", run_id=None, replay_of=None, decided_at=None, finished_at=None,
+            result={},
+        )  # fmt: skip
+
+    urls = {1: "https://away.example.org/o/a", 2: "https://there.example.org/o/b", 3: "/srv/c"}
+    targets = {n: AuditTarget(id=n, key=f"r{n}", url=url, is_removed=False, team="") for n, url in urls.items()}
+    rows = [row(1), row(2), row(3)]
+    assert postpone(rows, targets, {"away.example.org": "it is away"}) == (rows[1:], ["1 is postponed: it is away"])

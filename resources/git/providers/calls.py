@@ -16,7 +16,14 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import msgspec
 
-from elder_assets.audit.errors import ConfigurationError, ProviderError, ProviderUnavailable, WebhookRejected
+from elder_assets.audit.errors import (
+    ConfigurationError,
+    HostResting,
+    ProviderError,
+    ProviderUnavailable,
+    WebhookRejected,
+)
+from resources.git.circuit import Circuits, guarded, host_of
 from resources.git.providers.payloads import Record, inert, repository_at
 from resources.git.providers.provider import Visibility
 
@@ -73,6 +80,8 @@ class Host:
     client: httpx.Client
     clock: Callable[[], float] = time.time
     whole_seconds: float = WHOLE_SECONDS
+    circuits: Circuits | None = None
+    """Who keeps how the host is doing; a host that rests is not called."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,7 @@ def open_host(
     transport: httpx.BaseTransport | None = None,
     read_seconds: float = READ_SECONDS,
     whole_seconds: float = WHOLE_SECONDS,
+    circuits: Circuits | None = None,
 ) -> Host:
     """Return a host to call, after the guard against calls into the inner network.
 
@@ -102,6 +112,7 @@ def open_host(
         transport: replaces the network in tests.
         read_seconds: longest silence of the host.
         whole_seconds: longest time for one answer.
+        circuits: who keeps how hosts are doing; None guards nothing.
 
     Raises:
         ConfigurationError: the address is not allowed.
@@ -111,7 +122,7 @@ def open_host(
     checked_api(api, allowed_hosts)
     timeout = httpx.Timeout(read_seconds, connect=min(CONNECT_SECONDS, read_seconds))
     client = httpx.Client(timeout=timeout, follow_redirects=False, transport=transport)
-    return Host(api=api.rstrip("/"), token=token, client=client, whole_seconds=whole_seconds)
+    return Host(api=api.rstrip("/"), token=token, client=client, whole_seconds=whole_seconds, circuits=circuits)
 
 
 def checked_api(api: str, allowed_hosts: Collection[str]) -> None:
@@ -170,11 +181,18 @@ def ask(
         content=None if payload is None else msgspec.json.encode(payload),
         asked=f"{method} {inert(path)} at {urlsplit(host.api).hostname}",
     )
-    url = host.api + path
+    try:
+        with guarded(host.circuits, host_of(host.api), host.clock):
+            return _asked(call, host.api + path, query)
+    except HostResting as error:
+        raise ProviderUnavailable(f"{call.asked}: {error}", "resting", error.retry_after_seconds) from error
+
+
+def _asked(call: _Call, url: str, query: Mapping[str, str | int] | None) -> Answer:
     for _ in range(1 + MAX_REDIRECTS):
         status, got, body = _exchange(call, url, query)
         if not 300 <= status < 400:
-            return _answer(host, call.asked, status, got, body)
+            return _answer(call.host, call.asked, status, got, body)
         url, query = _redirected(call, url, status, got.get("location", "")), None
     raise ProviderError(f"{call.asked}: more than {MAX_REDIRECTS} redirects", "redirected")
 

@@ -15,7 +15,7 @@ from provider_cases import AFTER, CASES, TOKEN, Case, FakeHost
 
 from elder_assets.audit.errors import ConfigurationError, ProviderError, ProviderUnavailable, Transient
 from resources.git.providers import open_provider, provider_for, provider_names
-from resources.git.providers.calls import Secret, open_host, retry_seconds
+from resources.git.providers.calls import Secret, ask, open_host, retry_seconds
 
 every_provider = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 HOOK_URL = "https://elder.example.com/webhooks/x/1"
@@ -374,3 +374,25 @@ def test_a_host_that_nobody_serves_and_a_wrong_name_say_what_is_allowed():
 
 def test_every_provider_is_under_test():
     assert {case.name for case in CASES} == set(provider_names())
+
+
+def test_a_host_that_rests_is_not_called(tmp_path):
+    import httpx
+
+    from resources.store import open_store
+
+    calls = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request)
+        return httpx.Response(429, headers={"Retry-After": "60"})
+
+    with open_store(f"sqlite:///{tmp_path / 'elder.db'}") as store:
+        host = open_host(
+            "https://git.example.org/api", Secret("t"), transport=httpx.MockTransport(answer), circuits=store
+        )
+        for reason in ("rate_limited", "resting"):
+            with pytest.raises(ProviderUnavailable) as refused:
+                ask(host, {}, "GET", "/repos")
+            assert refused.value.reason == reason
+    assert len(calls) == 1
