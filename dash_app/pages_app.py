@@ -34,7 +34,7 @@ from dash_app.components.states import create_error
 from dash_app.page import Page, PageRequest, Table
 from dash_app.shell import BRAND, CONTENT, LIVE, LOCATION, SHOWN, TITLE, shell
 from dash_app.static_html import to_static
-from elder_assets.audit.errors import ElderError, RepositoryNotFound, StoreError
+from elder_assets.audit.errors import ElderError, RepositoryNotFound, StoreError, UnknownRecord
 from elder_assets.audit.exports import cell
 from resources.messages.catalogue import LANGUAGES, Language
 from resources.settings import Settings
@@ -138,6 +138,8 @@ class Looks:
             return page.layout(asked), 200
         except RepositoryNotFound as error:
             return create_error(t.gettext("There is no such repository"), str(error)), 404
+        except UnknownRecord as error:
+            return create_error(t.gettext("There is no such page"), str(error)), 404
         except StoreError as error:
             return create_error(t.gettext("This cannot be shown now"), str(error)), 503
         except ElderError as error:

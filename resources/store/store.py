@@ -38,6 +38,7 @@ from resources.store.findings import Latest, Observed
 from resources.store.gates import Gates
 from resources.store.imports import Imports
 from resources.store.inbox import Inbox
+from resources.store.operations_pages import OperationsPages
 from resources.store.pages import Pages
 from resources.store.scorecards import Scorecards
 
@@ -78,6 +79,7 @@ class Store(
     Gates,
     Scorecards,
     Inbox,
+    OperationsPages,
 ):
     """The results store; open it with `open_store`."""
 

@@ -1,0 +1,45 @@
+"""From rows of the store to what the pages about work in progress show: pure functions, no component, no store."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+CHANGE_PATHS = {
+    "github": "/pull/{}",
+    "gitlab": "/-/merge_requests/{}",
+    "bitbucket_cloud": "/pull-requests/{}",
+    "bitbucket_server": "/pull-requests/{}",
+    "azure_devops": "/pullrequest/{}",
+}
+"""Where a provider shows a change request, below the repository's own page."""
+JUDGED = ("passed", "failed")
+
+
+def change_address(provider: str, web_url: str, number: int | None) -> str:
+    """Where a change request is shown; '' where that is not known."""
+    path = CHANGE_PATHS.get(provider)
+    if number is None or path is None or not web_url.startswith(("https://", "http://")):
+        return ""
+    return web_url.rstrip("/").removesuffix("/browse") + path.format(number)
+
+
+def gate_weeks(days: Iterable[tuple[dt.datetime, str]], since: dt.date, until: dt.date) -> list[dict[str, Any]]:
+    """One row a week from the Monday `since` to that of `until`: week, passed, failed, other."""
+    rows: dict[dt.date, dict[str, Any]] = {}
+    monday = since
+    while monday <= until:
+        rows[monday] = {"week": monday.isoformat(), "passed": 0, "failed": 0, "other": 0}
+        monday += dt.timedelta(weeks=1)
+    for at, status in days:
+        row = rows.get(at.date() - dt.timedelta(days=at.weekday()))
+        if row is not None:
+            row[status if status in JUDGED else "other"] += 1
+    return list(rows.values())
+
+
+def advice(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """New findings of a gate's document that fail nothing and are not suppressed."""
+    taken = {row["fingerprint"] for name in ("failing", "suppressed") for row in report.get(name, ())}
+    return [row for row in report.get("new", ()) if row["fingerprint"] not in taken]

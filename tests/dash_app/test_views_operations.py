@@ -1,0 +1,59 @@
+"""What the pages about work in progress show, worked out by hand."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from dash_app import figures_operations, views_operations
+
+MONDAY = dt.date(2026, 3, 2)
+
+
+def at(day: dt.date, hour: int = 12) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(hour), dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("provider", "web_url", "number", "address"),
+    [
+        ("github", "https://h/o/n", 3, "https://h/o/n/pull/3"),
+        ("gitlab", "https://h/o/n/", 3, "https://h/o/n/-/merge_requests/3"),
+        ("bitbucket_server", "https://h/projects/o/repos/n/browse", 3, "https://h/projects/o/repos/n/pull-requests/3"),
+        ("github", "javascript:alert(1)", 3, ""),
+        ("github", "https://h/o/n", None, ""),
+        ("", "https://h/o/n", 3, ""),
+    ],
+)
+def test_where_a_change_request_is_shown(provider, web_url, number, address):
+    assert views_operations.change_address(provider, web_url, number) == address
+
+
+def test_weeks_without_a_gate_are_there_with_zeros():
+    days = [(at(MONDAY), "passed"), (at(MONDAY, 23), "failed"), (at(MONDAY - dt.timedelta(days=15)), "error")]
+    weeks = views_operations.gate_weeks(days, MONDAY - dt.timedelta(weeks=3), MONDAY + dt.timedelta(days=2))
+    assert [(row["passed"], row["failed"], row["other"]) for row in weeks] == [
+        (0, 0, 1),
+        (0, 0, 0),
+        (0, 0, 0),
+        (1, 1, 0),
+    ]
+    assert weeks[-1]["week"] == "2026-03-02"
+
+
+def test_advice_is_what_is_new_and_neither_fails_nor_is_suppressed():
+    def named(*names: str):
+        return [{"fingerprint": name} for name in names]
+
+    report = {"failing": named("a"), "new": named("a", "b", "c"), "suppressed": named("c")}
+    assert views_operations.advice(report) == named("b")
+    assert views_operations.advice({}) == []
+
+
+def test_the_bars_leave_out_what_never_happened():
+    weeks = [{"week": "2026-03-02", "passed": 2, "failed": 1, "other": 0}]
+    texts = dict.fromkeys(("title", "week", "changes", "passed", "failed", "other"), "t")
+    figure = figures_operations.gate_bars(weeks, texts)
+    assert [list(bar.y) for bar in figure.data] == [[1], [2]]
+    assert figure.layout.barmode == "stack"
