@@ -24,6 +24,7 @@ from elder_assets.cli_history import compare, history, rescore
 from elder_assets.cli_sarif import sarif
 from elder_assets.cli_serve import serve
 from elder_assets.cli_team import scorecard, team
+from elder_assets.cli_webhook import webhook
 
 if TYPE_CHECKING:
     from elder_assets.audit.suppression import Applied
@@ -306,5 +307,19 @@ def _settings() -> Settings:
     return load_settings()
 
 
-for _command in (gate, sarif, history, rescore, compare, team, scorecard, cache, serve, token, audit_log, alert):
+for _command in (
+    gate,
+    sarif,
+    history,
+    rescore,
+    compare,
+    team,
+    scorecard,
+    cache,
+    serve,
+    token,
+    audit_log,
+    alert,
+    webhook,
+):
     elder.add_command(_command)

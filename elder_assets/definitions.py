@@ -18,15 +18,18 @@ from elder_assets.jobs import (
     hourly_quality,
     judge_change,
     nightly_audit,
+    nightly_sweep,
     quality_job,
     rescore,
     scorecards_job,
+    sweep,
     weekly_history,
 )
 from resources.dagster_resources import ElderResource
 from resources.frame_io_manager import FrameIOManager
 from sensors.alerts import alert_sensor
 from sensors.inbox import inbox_sensor
+from sensors.run_status import run_failed, run_succeeded
 from sensors.scorecards import scorecard_sensor
 
 # Code references are beta; where they show in the UI is all that may change.
@@ -39,9 +42,9 @@ defs = dg.Definitions(
         [repositories, facts, *findings_assets(), scores, findings_imported, history, team_scorecards]
     ),
     asset_checks=quality_checks(),
-    jobs=[audit_job, quality_job, fill_history, rescore, scorecards_job, judge_change],
-    sensors=[inbox_sensor, scorecard_sensor, alert_sensor],
-    schedules=[nightly_audit, hourly_quality, weekly_history],
+    jobs=[audit_job, quality_job, fill_history, rescore, scorecards_job, judge_change, sweep],
+    sensors=[inbox_sensor, run_failed, run_succeeded, scorecard_sensor, alert_sensor],
+    schedules=[nightly_audit, hourly_quality, weekly_history, nightly_sweep],
     resources={"elder": elder, "io_manager": FrameIOManager(elder=elder)},
     # Nine steps cost 1.4 CPU seconds in one process, 28 with a process each (docs/architecture.md).
     executor=dg.in_process_executor,

@@ -18,19 +18,23 @@ from elder_assets.partitions import (
     INBOX_TAG,
     JUDGE_JOB,
     NIGHTLY,
+    NIGHTLY_SWEEP,
     QUALITY_JOB,
     REPOSITORY,
     RESCORE_JOB,
     SCORECARDS_ASSET,
     SCORECARDS_JOB,
+    SWEEP_JOB,
     TO_WEEK,
     WEEKLY,
     findings_asset,
     match_partitions,
 )
+from resources.audits import today
 from resources.change_requests import judge
 from resources.dagster_resources import ElderResource
 from resources.fleet import rescore_all
+from resources.sweep import sweep as sweep_heads
 
 CHECKED = [*(findings_asset(magic.name) for magic in catalogue().magics), "scores", SCORECARDS_ASSET]
 
@@ -80,6 +84,42 @@ def judge_change() -> None:
     """Judge one change request."""
     judge_one()
 
+
+@dg.op(out=dg.Out(dg.Nothing), tags={"kind": "git"})
+def ask_heads(context: dg.OpExecutionContext, elder: ElderResource) -> None:
+    """Compare the head of every registered repository with its last audit; what is missing goes into the inbox."""
+    with elder.store() as store:
+        swept = sweep_heads(store, elder.settings(), today())
+        for key, reason in swept.failed:
+            store.record_failure(key, reason, context.run.run_id)
+    context.log.info(swept.line())
+    context.add_output_metadata(
+        {
+            "asked": swept.asked,
+            "missing": "; ".join(swept.missing) or "none",
+            "failed": "; ".join(f"{key}: {reason}" for key, reason in swept.failed)[:10_000] or "none",
+            "left_alone": "; ".join(swept.left_alone) or "none",
+        }
+    )
+
+
+@dg.job(
+    name=SWEEP_JOB,
+    executor_def=dg.in_process_executor,
+    description="Find heads that no webhook told: compares every registered repository with its last audit.",
+)
+def sweep() -> None:
+    """Find what was missed."""
+    ask_heads()
+
+
+nightly_sweep = dg.ScheduleDefinition(
+    name=NIGHTLY_SWEEP,
+    job=sweep,
+    cron_schedule="0 1 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night at one, UTC, an hour before the nightly audits.",
+)
 
 quality_job = dg.define_asset_job(
     QUALITY_JOB,

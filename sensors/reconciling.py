@@ -106,11 +106,14 @@ def _runs_of(instance: dg.DagsterInstance, rows: list[InboxRow]) -> dict[str, dg
 
 
 def _seen(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunSeen:
-    failure = ""
-    if run.status is dg.DagsterRunStatus.FAILURE:
-        events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-        failure = next((_said(event.dagster_event) for event in events if event.dagster_event), "")
+    failure = why_failed(instance, run) if run.status is dg.DagsterRunStatus.FAILURE else ""
     return RunSeen(run_id=run.run_id, status=run.status, failure=failure)
+
+
+def why_failed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """What the first step of a run that failed said; '' where none failed: then its process died."""
+    events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    return next((_said(event.dagster_event) for event in events if event.dagster_event), "")
 
 
 def _said(event: dg.DagsterEvent) -> str:

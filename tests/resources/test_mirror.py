@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from elder_assets.audit.errors import RepositoryNotFound
-from resources.git.mirror import mirror_with, update_mirror
+from elder_assets.audit.errors import CheckoutFailed, RepositoryNotFound
+from resources.git.mirror import fetch_commits, has_commit, mirror_with, remote_head, update_mirror
 from resources.git.reader import GitSource
 
 
@@ -73,3 +73,28 @@ def test_a_mirror_that_holds_the_commit_needs_no_fetch(origin: Path, tmp_path: P
     git(origin, "commit", "-q", "--allow-empty", "-m", "feat: more")
     assert mirror_with(first, key, mirrors) == folder
     assert mirror_with(git(origin, "rev-parse", "HEAD"), key, mirrors) is None
+
+
+def test_commits_of_a_change_request_are_fetched_without_a_ref(origin: Path, tmp_path: Path):
+    folder = mirror(origin, tmp_path)
+    git(origin, "commit", "-q", "--allow-empty", "-m", "fix: more")
+    change = git(origin, "rev-parse", "HEAD")
+    git(origin, "update-ref", "refs/pull/8/head", change)
+    git(origin, "reset", "-q", "--hard", "v1")
+    assert not has_commit(folder, change)
+    refs = ["refs/pull/8/head", "refs/pull/8/merge", "refs/pull/*", "--upload-pack=x", "refs/pull/8/head"]
+    fetched = fetch_commits(
+        f"file://{origin}", "example.org/shop/basket", tmp_path / "mirrors", refs, protocols=("file",)
+    )
+    assert fetched == {"refs/pull/8/head": change}
+    assert has_commit(folder, change)
+    assert git(folder, "for-each-ref", "--format=%(refname)").split() == ["refs/heads/trunk", "refs/tags/v1"]
+
+
+def test_a_remote_head_is_asked_without_fetching(origin: Path, tmp_path: Path):
+    head = git(origin, "rev-parse", "HEAD")
+    assert remote_head(f"file://{origin}", protocols=("file",)) == head
+    with pytest.raises(CheckoutFailed):
+        remote_head(f"file://{origin}-gone", protocols=("file",))
+    with pytest.raises(CheckoutFailed, match="not allowed"):
+        remote_head(f"file://{origin}")
