@@ -12,6 +12,7 @@ from elder_assets.assets.repositories import repositories
 from elder_assets.assets.scorecards import team_scorecards
 from elder_assets.assets.scores import scores
 from elder_assets.checks.asset_checks import quality_checks
+from elder_assets.executors import executor_by_tier
 from elder_assets.jobs import (
     audit_job,
     fill_history,
@@ -46,6 +47,5 @@ defs = dg.Definitions(
     sensors=[inbox_sensor, run_failed, run_succeeded, scorecard_sensor, alert_sensor],
     schedules=[nightly_audit, hourly_quality, weekly_history, nightly_sweep],
     resources={"elder": elder, "io_manager": FrameIOManager(elder=elder)},
-    # Nine steps cost 1.4 CPU seconds in one process, 28 with a process each (docs/architecture.md).
-    executor=dg.in_process_executor,
+    executor=executor_by_tier,
 )

@@ -15,16 +15,19 @@ from elder_assets.partitions import (
     FROM_WEEK,
     HISTORY,
     HISTORY_JOB,
+    HOST_TAG,
     INBOX_TAG,
     JUDGE_JOB,
     NIGHTLY,
     NIGHTLY_SWEEP,
+    PRIORITY_TAG,
     QUALITY_JOB,
     REPOSITORY,
     RESCORE_JOB,
     SCORECARDS_ASSET,
     SCORECARDS_JOB,
     SWEEP_JOB,
+    TEAM_TAG,
     TO_WEEK,
     WEEKLY,
     findings_asset,
@@ -128,19 +131,35 @@ quality_job = dg.define_asset_job(
 )
 
 
+SWEEP_PRIORITY = "-10"
+"""Below whatever a person or a push asks for, 0 and more."""
+
+
+def _audits_of_all(
+    context: dg.ScheduleEvaluationContext, elder: ElderResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """One run for each registered repository, tagged for the limits of teams and git hosts."""
+    with elder.store() as store:
+        known = store.repositories()
+        teams = {team.id: team.key for team in store.teams()}
+    if not known:
+        yield dg.SkipReason("no repository is registered; add one with: elder repo add <path or URL>")
+        return
+    match_partitions(context.instance, [repository.key for repository in known])
+    for repository in known:
+        key, team = repository.key, teams.get(repository.team_id or 0, "")
+        tags = {PRIORITY_TAG: SWEEP_PRIORITY, HOST_TAG: key.partition("/")[0]} | ({TEAM_TAG: team} if team else {})
+        yield dg.RunRequest(
+            run_key=f"{context.scheduled_execution_time.isoformat()}:{key}", partition_key=key, tags=tags
+        )
+
+
 @dg.schedule(name=NIGHTLY, job=audit_job, cron_schedule="0 2 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
 def nightly_audit(
     context: dg.ScheduleEvaluationContext, elder: ElderResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Audit every registered repository, at two in the morning UTC."""
-    with elder.store() as store:
-        keys = [repository.key for repository in store.repositories()]
-    if not keys:
-        yield dg.SkipReason("no repository is registered; add one with: elder repo add <path or URL>")
-        return
-    match_partitions(context.instance, keys)
-    for key in keys:
-        yield dg.RunRequest(run_key=f"{context.scheduled_execution_time.isoformat()}:{key}", partition_key=key)
+    yield from _audits_of_all(context, elder)
 
 
 hourly_quality = dg.ScheduleDefinition(
@@ -221,11 +240,4 @@ def weekly_history(
 
     Weeks that were scored before come from the facts cache; the one that has ended becomes final.
     """
-    with elder.store() as store:
-        keys = [repository.key for repository in store.repositories()]
-    if not keys:
-        yield dg.SkipReason("no repository is registered; add one with: elder repo add <path or URL>")
-        return
-    match_partitions(context.instance, keys)
-    for key in keys:
-        yield dg.RunRequest(run_key=f"{context.scheduled_execution_time.isoformat()}:{key}", partition_key=key)
+    yield from _audits_of_all(context, elder)

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import dagster as dg
 
+from resources import tiers
+
 REPOSITORY_PARTITIONS = "repository"
 REPOSITORY = dg.DynamicPartitionsDefinition(name=REPOSITORY_PARTITIONS)
 """One partition a repository; the key is the repository's key, `host/owner/name`."""
@@ -28,11 +30,12 @@ HISTORY, HISTORY_JOB, RESCORE_JOB, WEEKLY = "history", "fill_history", "rescore"
 IMPORTED_ASSET = "findings_imported"
 SCORECARDS_ASSET, SCORECARDS_JOB = "team_scorecards", "scorecards"
 JUDGE_JOB, SWEEP_JOB, NIGHTLY_SWEEP = "judge_change", "sweep", "nightly_sweep"
+PRIORITY_TAG = "dagster/priority"
+TIER_TAG, FITS_TAG, TEAM_TAG, HOST_TAG = tiers.TIER_TAG, tiers.FITS_TAG, tiers.TEAM_TAG, tiers.HOST_TAG
 INBOX_TAG = "elder/inbox"
 """Run tag: the number of the inbox row that asked for the run."""
 KIND_TAG, BRANCH_TAG, COMMIT_TAG = "elder/kind", "elder/branch", "elder/commit"
 """Run tags of the audit job: kind of the audit (default: default), and what to audit instead of the default branch."""
-TIER_TAG, TEAM_TAG, HOST_TAG = "elder/tier", "elder/team", "elder/git_host"
 FROM_WEEK, TO_WEEK = "elder/from_week", "elder/to_week"
 """Run tags of the history job: first and last week, '2026-W07'; default: the last 52."""
 

@@ -7,10 +7,34 @@ from typing import Any
 import yaml
 
 from resources.settings import Settings
+from resources.tiers import HOST_TAG, TEAM_TAG
 
 STORAGE_VARIABLE = "ELDER_DATABASE_URL"
 ONE_RUN_A_REPOSITORY = {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
 """Two runs of one repository would write one facts cache (decision D21)."""
+
+
+JOB_DEADLINES = {"active_deadline_seconds": 28_800, "ttl_seconds_after_finished": 86_400, "backoff_limit": 0}
+"""Of every Job that a run starts; tiers set shorter deadlines. A Job never retries: Dagster does, and would meet its
+own twin (dagster issue 33755). Under an hour to live, steps end before their result is seen (dagster issue 22565)."""
+RUN_RETRIES = {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False}
+"""A worker that died is retried; an audit that failed says why, and would fail again."""
+RUN_MONITORING = {
+    "enabled": True,
+    "start_timeout_seconds": 300,
+    "poll_interval_seconds": 30,
+    # With resumes, a cancelled run would leave the pods of its steps behind (dagster issue 33923).
+    "max_resume_run_attempts": 0,
+}
+
+
+def tag_limits(settings: Settings) -> list[dict[str, Any]]:
+    """How many runs with the same tag may be under way."""
+    limits = [ONE_RUN_A_REPOSITORY]
+    for tag, most in ((TEAM_TAG, settings.team_runs_max), (HOST_TAG, settings.host_runs_max)):
+        if most:
+            limits.append({"key": tag, "value": {"applyLimitPerUniqueValue": True}, "limit": most})
+    return limits
 
 
 def instance_document(settings: Settings) -> dict[str, Any]:
@@ -20,7 +44,7 @@ def instance_document(settings: Settings) -> dict[str, Any]:
         "concurrency": {
             "runs": {
                 "max_concurrent_runs": settings.max_concurrent_runs,
-                "tag_concurrency_limits": [ONE_RUN_A_REPOSITORY],
+                "tag_concurrency_limits": tag_limits(settings),
             }
         },
         "run_coordinator": {
@@ -30,16 +54,15 @@ def instance_document(settings: Settings) -> dict[str, Any]:
         },
         # The inbox sensor watches its table for seconds; no other sensor is to wait for it.
         "sensors": {"use_threads": True, "num_workers": 4},
-        "run_monitoring": {"enabled": True, "start_timeout_seconds": 300, "poll_interval_seconds": 30},
-        # A worker that died is retried; an audit that failed says why, and would fail again.
-        "run_retries": {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False},
+        "run_monitoring": RUN_MONITORING,
+        "run_retries": RUN_RETRIES,
     }
     if settings.database_url.startswith("postgresql"):
         document["storage"] = {"postgres": {"postgres_url": {"env": STORAGE_VARIABLE}}}
     if settings.kubernetes_namespace:
         document["run_launcher"] = {
-            "module": "dagster_k8s",
-            "class": "K8sRunLauncher",
+            "module": "resources.run_launcher",
+            "class": "TieredRunLauncher",
             "config": {
                 "job_namespace": settings.kubernetes_namespace,
                 "job_image": settings.kubernetes_image,
@@ -47,6 +70,7 @@ def instance_document(settings: Settings) -> dict[str, Any]:
                 "instance_config_map": "elder-instance",
                 "dagster_home": "/opt/dagster/dagster_home",
                 "env_vars": [STORAGE_VARIABLE],
+                "run_k8s_config": {"job_spec_config": JOB_DEADLINES},
             },
         }
     return document

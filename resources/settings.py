@@ -41,6 +41,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """ELDER_KUBERNETES_NAMESPACE: when set, every run is a Kubernetes job in this namespace."""
     kubernetes_image: str = ""
     """ELDER_KUBERNETES_IMAGE: image of those jobs; needed with the namespace."""
+    tier: str = ""
+    """ELDER_TIER: tier of this run's pod; set by the run launcher, never by people."""
+    step_pods: bool = False
+    """ELDER_STEP_PODS: 1 when steps of large runs are pods of their own; needs a home that they share."""
+    team_runs_max: int = 0
+    """ELDER_TEAM_RUNS_MAX: runs of one team at the same time; 0 is no limit."""
+    host_runs_max: int = 0
+    """ELDER_HOST_RUNS_MAX: runs that read one git host at the same time; 0 is no limit."""
     public_url: str = ""
     """ELDER_PUBLIC_URL: where people and git hosts reach the control plane; links in statuses and comments."""
     secret_key: Secret | None = None
@@ -107,6 +115,10 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         port=_number(environment, "ELDER_PORT", 8321, 1, 65_535),
         kubernetes_namespace=namespace,
         kubernetes_image=image,
+        tier=environment.get("ELDER_TIER", ""),
+        step_pods=_number(environment, "ELDER_STEP_PODS", 0, 0, 1) == 1,
+        team_runs_max=_number(environment, "ELDER_TEAM_RUNS_MAX", 0, 0, 10_000),
+        host_runs_max=_number(environment, "ELDER_HOST_RUNS_MAX", 0, 0, 10_000),
         public_url=_web_address(environment, "ELDER_PUBLIC_URL"),
         secret_key=_key(environment, "ELDER_SECRET_KEY"),
         webhook_secrets=_pairs(environment, "ELDER_WEBHOOK_SECRETS", "provider=reference"),

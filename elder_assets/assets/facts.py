@@ -9,10 +9,12 @@ import dagster as dg
 from elder_assets.assets.progress import impact_on, tell_impact
 from elder_assets.assets.session import Reference, common_metadata, facts_of, failing_partition
 from elder_assets.audit.dates import utc
+from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.registry import catalogue
 from elder_assets.checks.inside_run import COVERAGE, checked, coverage_result
-from elder_assets.partitions import OWNERS, REPOSITORY, SOURCE_GROUP
+from elder_assets.partitions import FITS_TAG, OWNERS, REPOSITORY, SOURCE_GROUP
 from resources.dagster_resources import ElderResource
+from resources.tiers import Measured, fitting_tier
 
 VERSIONS = ",".join(f"{e.name}.{e.version}" for e in catalogue().extractors())
 
@@ -38,6 +40,9 @@ def facts(
         with elder.store() as store:
             said = impact_on(store, elder.settings(), reference, collected)
             tell_impact(store, context.run, reference.repository, said)
+            fits, why = fitting_tier(_measured(collected))
+            store.fit_tier(reference.repository, fits)
+    context.instance.add_run_tags(context.run.run_id, {FITS_TAG: fits})
     yield from checked("facts", coverage_result(collected.coverage))
     yield dg.MaterializeResult(
         value=repositories,
@@ -47,6 +52,16 @@ def facts(
             "impact": said,
             "files": len(collected.files),
             "commits": len(collected.history.commits),
+            "tier": f"{fits}: {why}",
             "duration_s": round(time.perf_counter() - started, 3),
         },
+    )
+
+
+def _measured(collected: RepositoryFacts) -> Measured:
+    """What the size of the next run's pod follows from."""
+    return Measured(
+        content_bytes=sum(max(entry.size, 0) for entry in collected.entries),
+        files=len(collected.entries),
+        commits=len(collected.history.commits),
     )

@@ -41,6 +41,7 @@ from resources.store.inbox import Inbox
 from resources.store.operations_pages import OperationsPages
 from resources.store.pages import Pages
 from resources.store.scorecards import Scorecards
+from resources.store.tiers import Tiers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,6 +81,7 @@ class Store(
     Scorecards,
     Inbox,
     OperationsPages,
+    Tiers,
 ):
     """The results store; open it with `open_store`."""
 

@@ -218,3 +218,10 @@ def _broken(frames: dict, name: str, column: str) -> dict:
     content = frames[name].copy()
     content[column] = -1
     return {**frames, name: content}
+
+
+def test_a_run_says_which_tier_its_repository_needs(instance):
+    result = run(instance)
+    assert instance.get_run_by_id(result.run_id).tags["elder/fits"] == "micro"
+    said = result.asset_materializations_for_node("facts")[0].metadata["tier"].value
+    assert said.startswith("micro: 4 files, 0 MiB, 1 commits: up to 185 MiB")

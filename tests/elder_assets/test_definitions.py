@@ -9,7 +9,6 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster_k8s import K8sRunLauncher
 from dagster_postgres import DagsterPostgresStorage
 
 from elder_assets.definitions import defs
@@ -17,6 +16,7 @@ from elder_assets.jobs import nightly_audit
 from elder_assets.partitions import match_partitions
 from resources.dagster_instance import instance_document, write_instance
 from resources.dagster_resources import ElderResource
+from resources.run_launcher import TieredRunLauncher
 from resources.settings import load_settings
 from resources.store import open_store
 
@@ -84,8 +84,8 @@ def test_production_runs_are_kubernetes_jobs_and_state_lives_in_postgresql():
     }
     document = instance_document(load_settings(environment))
     launcher = document["run_launcher"]
-    assert launcher["class"] == K8sRunLauncher.__name__
-    assert set(launcher["config"]) <= set(K8sRunLauncher.config_type())
+    assert (launcher["module"], launcher["class"]) == (TieredRunLauncher.__module__, TieredRunLauncher.__name__)
+    assert set(launcher["config"]) <= set(TieredRunLauncher.config_type())
     assert set(document["storage"]["postgres"]) <= set(DagsterPostgresStorage.config_type())
 
 
@@ -97,6 +97,13 @@ def test_two_runs_of_one_repository_never_run_together_and_a_failed_audit_is_not
         {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
     ]
     assert document["run_retries"]["retry_on_asset_or_op_failure"] is False
+
+
+def test_runs_of_a_team_and_of_a_git_host_can_be_limited():
+    limits = {"ELDER_HOME": "/h", "ELDER_TEAM_RUNS_MAX": "5", "ELDER_HOST_RUNS_MAX": "20"}
+    runs = instance_document(load_settings(limits))["concurrency"]["runs"]["tag_concurrency_limits"]
+    assert {row["key"]: row["limit"] for row in runs} == {"dagster/partition": 1, "elder/team": 5, "elder/git_host": 20}
+    assert all(row["value"] == {"applyLimitPerUniqueValue": True} for row in runs)
 
 
 def test_dagster_takes_the_embedded_instance(home: Path, monkeypatch: pytest.MonkeyPatch):
@@ -127,3 +134,4 @@ def test_every_night_each_registered_repository_is_audited(home: Path):
         (request,) = nightly_audit(context)
         assert instance.get_dynamic_partitions("repository") == ["local/basket"]
     assert (request.partition_key, request.run_key) == ("local/basket", "2026-03-03T02:00:00+00:00:local/basket")
+    assert request.tags == {"dagster/priority": "-10", "elder/git_host": "local"}
