@@ -21,6 +21,7 @@ from elder_assets.cli_alert import alert
 from elder_assets.cli_cache import cache
 from elder_assets.cli_gate import gate
 from elder_assets.cli_history import compare, history, rescore
+from elder_assets.cli_recovery import backup, migrate, restore
 from elder_assets.cli_sarif import sarif
 from elder_assets.cli_serve import serve
 from elder_assets.cli_team import scorecard, team
@@ -321,5 +322,8 @@ for _command in (
     audit_log,
     alert,
     webhook,
+    migrate,
+    backup,
+    restore,
 ):
     elder.add_command(_command)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,10 @@ from types import FrameType
 
 import click
 import dagster as dg
+import yaml
 
 from elder_assets.partitions import AUDIT_JOB, HISTORY_JOB, QUALITY_JOB, REPOSITORY_PARTITIONS, match_partitions
-from resources.dagster_instance import write_instance
+from resources.dagster_instance import STORAGE_VARIABLE, write_instance
 from resources.git.repository import register_target
 from resources.settings import Settings
 from resources.store import open_store
@@ -60,6 +62,19 @@ def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     os.environ.setdefault("DAGSTER_HOME", str(settings.dagster_home))
     with dg.DagsterInstance.get() as instance:
         yield instance
+
+
+def make_storage(url: str) -> None:
+    """Make the tables of a Dagster instance in a PostgreSQL database; those that are there stay as they are."""
+    os.environ[STORAGE_VARIABLE] = url
+    with tempfile.TemporaryDirectory() as folder:
+        storage = {
+            "storage": {"postgres": {"postgres_url": {"env": STORAGE_VARIABLE}}},
+            "telemetry": {"enabled": False},
+        }
+        (Path(folder) / "dagster.yaml").write_text(yaml.safe_dump(storage))
+        with dg.DagsterInstance.from_config(folder) as instance:
+            instance.get_runs_count()
 
 
 def first_audit(settings: Settings, target: str) -> bool:

@@ -63,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """ELDER_CANARY_SHARE: percent of repositories that the ruler under trial judges; 0 is the undo."""
     canary_ruler: Path | None = None
     """ELDER_CANARY_RULER: file of the ruler under trial; needed with the share."""
+    given: tuple[str, ...] = ()
+    """Names of the settings that the environment has."""
     secrets: Secrets = NO_SECRETS
     """Where references of secrets are looked up: the same environment."""
     alert_hosts: frozenset[str] = frozenset()
@@ -126,6 +128,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         allowed_hosts=tuple(_listed(environment, "ELDER_ALLOWED_HOSTS")),
         canary_share=share,
         canary_ruler=ruler,
+        given=tuple(sorted(name for name in environment if name.startswith("ELDER_"))),
         secrets=Secrets(environment),
         alert_hosts=_hosts(environment, "ELDER_ALERT_HOSTS"),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,15 +41,19 @@ def without_statement(error: sa.exc.SQLAlchemyError) -> str:
     return str(getattr(error, "orig", None) or type(error).__name__).strip().split("\n")[0]
 
 
-def make_engine(url: sa.URL) -> Engine:
+def make_engine(url: sa.URL, schema: str = tables.POSTGRESQL_SCHEMA) -> Engine:
     """Connections to a database of one of the two kinds.
+
+    Args:
+        url: where it is.
+        schema: in which the tables lie in PostgreSQL; another one is for checking a backup.
 
     Raises:
         StoreError: it is of another kind.
     """
     if url.get_backend_name() == "postgresql":
         engine = sa.create_engine(url, pool_pre_ping=True)
-        sa.event.listen(engine, "connect", _set_up_postgresql, insert=True)
+        sa.event.listen(engine, "connect", partial(_set_up_postgresql, schema), insert=True)
         return engine
     if url.get_backend_name() != "sqlite":
         msg = f"the results store lives in SQLite or PostgreSQL, not in {url.get_backend_name()}"
@@ -61,11 +66,11 @@ def make_engine(url: sa.URL) -> Engine:
     return engine
 
 
-def _set_up_postgresql(connection: Any, _record: Any) -> None:
+def _set_up_postgresql(schema: str, connection: Any, _record: Any) -> None:
     """Look for tables in our schema alone: Dagster's may lie in the same database, some under the same names."""
     was_autocommit, connection.autocommit = connection.autocommit, True
     with connection.cursor() as cursor:
-        cursor.execute(f"SET SESSION search_path = {tables.POSTGRESQL_SCHEMA}")
+        cursor.execute(f"SET SESSION search_path = {schema}")
     connection.autocommit = was_autocommit
 
 
@@ -92,13 +97,14 @@ def migrate(engine: Engine) -> None:
         StoreError: a newer Elder has changed it beyond what this one can read.
     """
     with engine.connect() as connection:
-        if serves(_revision(connection)):
+        if serves(revision_of(connection)):
             return
     with engine.connect().execution_options(elder_write=True) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-            connection.execute(sa.schema.CreateSchema(tables.POSTGRESQL_SCHEMA, if_not_exists=True))
-        found = _revision(connection)
+            schema = connection.scalar(sa.text("SHOW search_path")) or tables.POSTGRESQL_SCHEMA
+            connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
+        found = revision_of(connection)
         if found and era(found) > era(tables.REVISION):
             msg = f"the results store has schema {found}, newer than {tables.REVISION}: upgrade Elder"
             raise StoreError(msg)
@@ -116,7 +122,8 @@ def serves(found: str | None) -> bool:
     return found is not None and found >= tables.REVISION and era(found) == era(tables.REVISION)
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
+    """The revision of the schema; None where there is none."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
     revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
@@ -162,7 +169,7 @@ class Database:
             StoreError: it does not, and why.
         """
         with self._reading() as connection:
-            found = _revision(connection)
+            found = revision_of(connection)
         if not serves(found):
             msg = f"the results store has schema {found}, this Elder needs {tables.REVISION}"
             raise StoreError(msg)
