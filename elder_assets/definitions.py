@@ -30,6 +30,7 @@ from resources.dagster_resources import ElderResource
 from resources.frame_io_manager import FrameIOManager
 from sensors.alerts import alert_sensor
 from sensors.inbox import inbox_sensor
+from sensors.remediation import remediation_sensor
 from sensors.run_status import run_failed, run_succeeded
 from sensors.scorecards import scorecard_sensor
 
@@ -44,7 +45,7 @@ defs = dg.Definitions(
     ),
     asset_checks=quality_checks(),
     jobs=[audit_job, quality_job, fill_history, rescore, scorecards_job, judge_change, sweep],
-    sensors=[inbox_sensor, run_failed, run_succeeded, scorecard_sensor, alert_sensor],
+    sensors=[inbox_sensor, run_failed, run_succeeded, scorecard_sensor, alert_sensor, remediation_sensor],
     schedules=[nightly_audit, hourly_quality, weekly_history, nightly_sweep],
     resources={"elder": elder, "io_manager": FrameIOManager(elder=elder)},
     executor=executor_by_tier,

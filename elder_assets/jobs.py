@@ -1,5 +1,6 @@
 """Named selections of assets and checks, and when they run by themselves."""
 
+import time
 from collections.abc import Iterator, Mapping
 
 import dagster as dg
@@ -37,6 +38,7 @@ from resources.audits import today
 from resources.change_requests import judge
 from resources.dagster_resources import ElderResource
 from resources.fleet import rescore_all
+from resources.git.circuit import guarded, host_of
 from resources.sweep import sweep as sweep_heads
 
 CHECKED = [*(findings_asset(magic.name) for magic in catalogue().magics), "scores", SCORECARDS_ASSET]
@@ -70,7 +72,8 @@ def judge_one(context: dg.OpExecutionContext, elder: ElderResource) -> None:
         if row is None:
             msg = f"a run of {JUDGE_JOB} belongs to a row of the inbox: its tag {INBOX_TAG} names one"
             raise dg.Failure(msg, allow_retries=False)
-        judged = judge(store, elder.settings(), row, context.run.run_id)
+        with guarded(store, host_of(store.repository(key).url), time.time):
+            judged = judge(store, elder.settings(), row, context.run.run_id)
         result = change_result(judged)
         say(store, context.run, key, COMPLETED, result)
         store.finish_inbox(row.id, state="done", result=result)

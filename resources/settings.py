@@ -67,6 +67,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Names of the settings that the environment has."""
     secrets: Secrets = NO_SECRETS
     """Where references of secrets are looked up: the same environment."""
+    alert_secrets: tuple[tuple[str, str], ...] = ()
+    """ELDER_ALERT_SECRETS: (bearer, basic or signed, reference) of who may send alerts; two of one are a rotation."""
     alert_hosts: frozenset[str] = frozenset()
     """ELDER_ALERT_HOSTS: hosts inside the network, `host` or `host:port`, that alerts may be sent to."""
 
@@ -130,6 +132,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         canary_ruler=ruler,
         given=tuple(sorted(name for name in environment if name.startswith("ELDER_"))),
         secrets=Secrets(environment),
+        alert_secrets=_alert_secrets(environment),
         alert_hosts=_hosts(environment, "ELDER_ALERT_HOSTS"),
     )
 
@@ -138,6 +141,14 @@ def _data_folder(environment: Mapping[str, str]) -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "elder"
     return Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "elder"
+
+
+def _alert_secrets(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    found = _pairs(environment, "ELDER_ALERT_SECRETS", "scheme=reference")
+    for scheme, _ in found:
+        if scheme not in {"bearer", "basic", "signed"}:
+            raise ConfigurationError("ELDER_ALERT_SECRETS", "another scheme", "bearer, basic or signed, =reference")
+    return found
 
 
 def _hosts(environment: Mapping[str, str], name: str) -> frozenset[str]:

@@ -60,7 +60,7 @@ async def _answer(
     store: Store, settings: Settings, provider: str, request: Request, project_id: int | None
 ) -> JSONResponse:
     try:
-        body = await _body(request)
+        body = await read_body(request)
         # Starlette's headers give every value of a name that came several times, which the signature check asks for.
         received = await run_in_threadpool(receive, store, settings, provider, request.headers, body, project_id)
     except ElderError as error:
@@ -70,7 +70,7 @@ async def _answer(
     return JSONResponse({"detail": received.detail, "deliveries": list(received.deliveries)}, received.status)
 
 
-async def _body(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
     """The body, in bounds.
 
     Raises:

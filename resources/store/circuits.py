@@ -76,6 +76,23 @@ class CircuitRows(AuditLog, Inbox):
             repository_id=number,
         ).row
 
+    def remedied_since(self, since: int) -> dict[tuple[str, str], float]:
+        """When each remediation (what, to what) was done last, of those since a time; seconds since the epoch."""
+        table = tables.inbox
+        statement = sa.select(table.c.document, table.c.decided_at).where(
+            table.c.action == "remediation",
+            table.c.state.in_(("queued", "done")),
+            table.c.decided_at >= utc(since),
+        )
+        with self._reading() as connection:
+            rows = connection.execute(statement.order_by(table.c.decided_at)).all()
+        return {(row.document["wish"], row.document["target"]): row.decided_at.timestamp() for row in rows}
+
+    def log_remediation(self, actor: str, action: str, target: str, detail: Mapping[str, Any]) -> None:
+        """Keep in the audit log what was done because an alert asked for it."""
+        with self._writing() as connection:
+            self._log(connection, actor, f"remediation.{action}", target, detail)
+
     def pause_host(self, host: str, reason: str, until: int | None, by: str) -> None:
         """Call a git host no more until a time, or until it is resumed."""
         self.change_circuit(host, lambda known: paused(known, reason, until), by=by, action="git_host.pause")
