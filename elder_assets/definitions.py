@@ -8,6 +8,7 @@ from elder_assets.assets.facts import facts
 from elder_assets.assets.findings import findings_assets
 from elder_assets.assets.history import history
 from elder_assets.assets.imported import findings_imported
+from elder_assets.assets.load import load_forecast
 from elder_assets.assets.repositories import repositories
 from elder_assets.assets.scorecards import team_scorecards
 from elder_assets.assets.scores import scores
@@ -15,7 +16,9 @@ from elder_assets.checks.asset_checks import quality_checks
 from elder_assets.executors import executor_by_tier
 from elder_assets.jobs import (
     audit_job,
+    daily_forecast,
     fill_history,
+    forecast_job,
     hourly_quality,
     judge_change,
     nightly_audit,
@@ -41,12 +44,34 @@ elder = ElderResource()
 
 defs = dg.Definitions(
     assets=dg.with_source_code_references(
-        [repositories, facts, *findings_assets(), scores, findings_imported, history, team_scorecards]
+        [repositories, facts, *findings_assets(), scores, findings_imported, history, team_scorecards, load_forecast]
     ),
     asset_checks=quality_checks(),
-    jobs=[audit_job, quality_job, fill_history, rescore, scorecards_job, judge_change, sweep],
-    sensors=[inbox_sensor, run_failed, run_succeeded, scorecard_sensor, alert_sensor, remediation_sensor],
-    schedules=[nightly_audit, hourly_quality, weekly_history, nightly_sweep],
+    jobs=[
+        audit_job,
+        quality_job,
+        fill_history,
+        rescore,
+        scorecards_job,
+        forecast_job,
+        judge_change,
+        sweep,
+    ],
+    sensors=[
+        inbox_sensor,
+        run_failed,
+        run_succeeded,
+        scorecard_sensor,
+        alert_sensor,
+        remediation_sensor,
+    ],
+    schedules=[
+        nightly_audit,
+        hourly_quality,
+        weekly_history,
+        nightly_sweep,
+        daily_forecast,
+    ],
     resources={"elder": elder, "io_manager": FrameIOManager(elder=elder)},
     executor=executor_by_tier,
 )

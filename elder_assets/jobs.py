@@ -19,6 +19,8 @@ from elder_assets.partitions import (
     HOST_TAG,
     INBOX_TAG,
     JUDGE_JOB,
+    LOAD_ASSET,
+    LOAD_JOB,
     NIGHTLY,
     NIGHTLY_SWEEP,
     PRIORITY_TAG,
@@ -46,7 +48,7 @@ CHECKED = [*(findings_asset(magic.name) for magic in catalogue().magics), "score
 audit_job = dg.define_asset_job(
     AUDIT_JOB,
     selection=dg.AssetSelection.all()
-    - dg.AssetSelection.assets(HISTORY, SCORECARDS_ASSET)
+    - dg.AssetSelection.assets(HISTORY, SCORECARDS_ASSET, LOAD_ASSET)
     - dg.AssetSelection.checks(*(dg.AssetCheckKey(dg.AssetKey(asset), EXPECTATIONS) for asset in CHECKED)),
     description="Audit one repository: one run, one process.",
 )
@@ -125,6 +127,16 @@ nightly_sweep = dg.ScheduleDefinition(
     cron_schedule="0 1 * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every night at one, UTC, an hour before the nightly audits.",
+)
+
+forecast_job = dg.define_asset_job(
+    LOAD_JOB, selection=dg.AssetSelection.assets(LOAD_ASSET), description="Forecast the load of the coming week."
+)
+daily_forecast = dg.ScheduleDefinition(
+    name="daily_forecast",
+    job=forecast_job,
+    cron_schedule="15 3 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
 )
 
 quality_job = dg.define_asset_job(

@@ -27,7 +27,7 @@ class FrameIOManager(dg.ConfigurableIOManager):
         Raises:
             FrameRefused: a frame breaks its schema.
         """
-        path = self._path(context.asset_key, context.partition_key)
+        path = self._path(context)
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".unfinished")
         unfinished.write_text(json.dumps({name: _plain(name, value) for name, value in obj.items()}))
@@ -40,14 +40,15 @@ class FrameIOManager(dg.ConfigurableIOManager):
             Failure: it was never materialised for this repository.
             FrameRefused: a frame breaks its schema.
         """
-        path = self._path(context.asset_key, context.partition_key)
+        path = self._path(context)
         if not path.is_file():
             msg = f"{context.asset_key.to_user_string()} was never materialised for {context.partition_key}"
             raise dg.Failure(msg, allow_retries=False)
         return {name: _value(name, stored) for name, stored in json.loads(path.read_text()).items()}
 
-    def _path(self, asset: dg.AssetKey, partition: str) -> Path:
-        return self.elder.settings().frames / "__".join(asset.path) / f"{quote(partition, safe='')}.json"
+    def _path(self, context: dg.OutputContext | dg.InputContext) -> Path:
+        partition = context.partition_key if context.has_partition_key else "all"
+        return self.elder.settings().frames / "__".join(context.asset_key.path) / f"{quote(partition, safe='')}.json"
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -28,3 +28,13 @@ def test_every_make_command_that_the_pages_name_is_a_target():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         named = set(re.findall(r"(?:^|`)\s*make ([a-z][\w-]*)", page.read_text(), re.MULTILINE))
         assert named <= targets, (page.name, named - targets)
+
+
+def test_the_page_on_scale_is_what_the_unit_costs_give():
+    spec = importlib.util.spec_from_file_location("scale", ROOT / "tools" / "scale.py")
+    scale = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(scale)
+    assert scale.table() in (ROOT / "docs" / "scale.md").read_text(), "run python tools/scale.py"
+    # by hand: 300 x 9 audits a day, 3 x 2,700 / 8 in the busiest hour, 1,012.5 x 3.9 s / 3,600 / 0.7 = 1.6 slots
+    assert scale.needs(300)["audits a working day"] == "2,700"
+    assert scale.needs(300)["runs at once (one CPU each)"] == "2"

@@ -209,7 +209,21 @@ SCORECARDS = FrameSchema(
     key=("team", "week", "repository", "magic"),
 )
 
-SCHEMAS = {schema.name: schema for schema in (SNAPSHOTS, FINDINGS, OUTCOMES, SCORES, WEEKS, SCORECARDS)}
+LOAD = FrameSchema(
+    name="load",
+    row="an hour of the week, UTC",
+    columns=(
+        Column(name="weekday", dtype="int64", unit="0 = Monday", lowest=0, highest=6),
+        Column(name="hour", dtype="int64", unit="hour of the day, UTC", lowest=0, highest=23),
+        Column(name="expected", dtype="float64", unit="audits an hour", lowest=0),
+        Column(name="upper", dtype="float64", unit="audits an hour, 95th percentile", lowest=0),
+        Column(name="runs_needed", dtype="Int64", unit="runs at once", nullable=True, lowest=1),
+        Column(name="run_hours", dtype="float64", unit="hours of runs in that hour", nullable=True, lowest=0),
+    ),
+    key=("weekday", "hour"),
+)
+
+SCHEMAS = {schema.name: schema for schema in (SNAPSHOTS, FINDINGS, OUTCOMES, SCORES, WEEKS, SCORECARDS, LOAD)}
 
 
 def empty_frame(schema: FrameSchema) -> pd.DataFrame:

@@ -38,6 +38,7 @@ from resources.store.findings import Latest, Observed
 from resources.store.gates import Gates
 from resources.store.imports import Imports
 from resources.store.inbox import Inbox
+from resources.store.load import Load
 from resources.store.operations_pages import OperationsPages
 from resources.store.pages import Pages
 from resources.store.scorecards import Scorecards
@@ -79,6 +80,7 @@ class Store(
     CircuitRows,
     Gates,
     Scorecards,
+    Load,
     Inbox,
     OperationsPages,
     Tiers,
