@@ -122,3 +122,122 @@ def escaped(text: str, limit: int = 80) -> str:
     shown = plain(text)
     shown = shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
     return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def repository_trend(
+    weeks: Sequence[Mapping[str, Any]],
+    rulers: Sequence[tuple[Any, str]],
+    gates: Sequence[Mapping[str, Any]],
+    texts: Mapping[str, str],
+) -> go.Figure:
+    """Score of a repository by week, with what happened on the way.
+
+    Args:
+        weeks: week and score, oldest first.
+        rulers: (time, digest) at which another ruler began to judge.
+        gates: gates that failed: judged_at, title.
+        texts: title, score, week, whole, ruler, gate.
+    """
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[row["week"] for row in weeks],
+        y=[row["score"] for row in weeks],
+        mode="lines" if len(weeks) > 1 else "markers",
+        line={"color": LINE, "width": 2.5},
+        marker={"color": LINE, "size": 9},
+        connectgaps=False,
+        name=texts["whole"],
+        hovertemplate="%{y:.1f}",
+    )
+    known = [row["score"] for row in weeks if row["score"] is not None]
+    level = min(known, default=50.0)
+    exchanged = [(at, f"{texts['ruler']} {digest[:8]}") for at, digest in rulers]
+    _events(figure, exchanged, level, {"symbol": "diamond", "color": SERIES[3]})
+    failed = [(gate["judged_at"], escaped(f"{texts['gate']}: {gate['title']}")) for gate in gates]
+    _events(figure, failed, level, {"symbol": "x", "color": SEVERITY_COLOURS["high"]})
+    laid_out(figure, texts["title"], x=texts["week"], y=texts["score"], height=270)
+    _score_axis(figure, known)
+    return figure
+
+
+def _events(figure: go.Figure, events: Sequence[tuple[Any, str]], level: float, marker: Mapping[str, Any]) -> None:
+    """Marks at (time, what happened), on one level."""
+    if events:
+        figure.add_scatter(
+            x=[f"{at:%Y-%m-%d}" for at, _ in events],
+            y=[level] * len(events),
+            mode="markers",
+            marker={**marker, "size": 9},
+            text=[said for _, said in events],
+            hovertemplate="%{text}<extra></extra>",
+        )
+
+
+def rule_bars(rows: Sequence[tuple[str, str, int]], texts: Mapping[str, str]) -> go.Figure:
+    """Open findings of the rules with most of them, by severity: (rule, severity, open); texts: title, findings."""
+    totals: dict[str, int] = {}
+    for rule, _, count in rows:
+        totals[rule] = totals.get(rule, 0) + count
+    shown = sorted(totals, key=lambda rule: (totals[rule], rule))[-12:]
+    figure = go.Figure()
+    for severity, colour in SEVERITY_COLOURS.items():
+        counts = {rule: count for rule, kind, count in rows if kind == severity}
+        if any(counts.get(rule) for rule in shown):
+            figure.add_bar(
+                orientation="h",
+                x=[counts.get(rule, 0) for rule in shown],
+                y=[escaped(rule, 30) for rule in shown],
+                name=severity,
+                marker={"color": colour},
+                hovertemplate="%{x}",
+            )
+    laid_out(figure, texts["title"], x=texts["findings"], height=110 + 26 * max(len(shown), 2))
+    figure.update_layout(barmode="stack", showlegend=True, hovermode="closest", margin={"t": 74})
+    figure.update_xaxes(showgrid=True, tickformat=",d", rangemode="tozero")
+    figure.update_yaxes(showgrid=False, ticksuffix="  ")
+    if max(totals.values(), default=0) <= 8:
+        figure.update_xaxes(dtick=1)  # else the axis counts in halves
+    return figure
+
+
+def hotspot_map(files: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> go.Figure:
+    """Files as rectangles: area is size, colour is risk.
+
+    Args:
+        files: path, size_bytes, risk (0-1), said (what to show of it).
+        texts: title, repository, risk.
+    """
+    ids, labels, parents, sizes, risks, said = [""], [texts["repository"]], [""], [0], [0.0], [""]
+    ids[0] = "/"
+    folders = {"/"}
+    for file in files:
+        parts = file["path"].split("/")
+        for depth in range(1, len(parts)):
+            folder = "/" + "/".join(parts[:depth])
+            if folder not in folders:
+                folders.add(folder)
+                ids.append(folder)
+                labels.append(escaped(parts[depth - 1], 40))
+                parents.append("/" if depth == 1 else "/" + "/".join(parts[: depth - 1]))
+                sizes.append(0)
+                risks.append(0.0)
+                said.append("")
+        ids.append("/" + file["path"] + "\u0000")
+        labels.append(escaped(parts[-1], 40))
+        parents.append("/" if len(parts) == 1 else "/" + "/".join(parts[:-1]))
+        sizes.append(max(1, file["size_bytes"]))
+        risks.append(file["risk"])
+        said.append(escaped(file["said"], 200))
+    figure = go.Figure(
+        go.Treemap(
+            ids=ids, labels=labels, parents=parents, values=sizes, branchvalues="remainder",
+            customdata=said, hovertemplate="%{label}<br>%{customdata}<extra></extra>",
+            marker={"colors": risks, "colorscale": [list(stop) for stop in RISK_SCALE], "cmin": 0, "cmax": 1,
+                    "line": {"width": 1, "color": "rgba(255,255,255,0.75)"}, "pad": {"t": 18, "l": 2, "r": 2, "b": 2}},
+            root={"color": "rgba(138,148,163,0.18)"}, textfont={"size": 12},
+            pathbar={"visible": False}, tiling={"pad": 1},
+        )
+    )  # fmt: skip
+    laid_out(figure, texts["title"], height=380)
+    figure.update_layout(margin={"l": 0, "r": 0, "t": 40, "b": 0}, hovermode="closest")
+    return figure

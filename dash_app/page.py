@@ -18,6 +18,7 @@ from dash_app.access import Person
 from resources.messages.catalogue import Language, translator
 from resources.settings import Settings
 from resources.store import Store
+from resources.store.access import Role
 
 if TYPE_CHECKING:
     from babel.support import NullTranslations
@@ -38,6 +39,8 @@ class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
     now: dt.datetime
     store: Store
     settings: Settings
+    actions: frozenset[str] = frozenset()
+    """What the API of this server can do: 'POST /api/v1/projects/{}/audit/trigger'. Pages offer nothing else."""
 
     @property
     def t(self) -> NullTranslations:
@@ -59,9 +62,14 @@ class PageRequest(msgspec.Struct, frozen=True, kw_only=True):
         values = {**self.query, **{name: "" if value is None else str(value) for name, value in changes.items()}}
         return address(self.path, **values)
 
-    def on(self, day: dt.date | None = None) -> dt.date:
-        """The day, UTC."""
-        return day or self.now.date()
+    @property
+    def here(self) -> str:
+        """The address of this page without its query."""
+        return address(self.path)
+
+    def may(self, role: Role, action: str) -> bool:
+        """Whether the viewer may do something that the API can do."""
+        return action in self.actions and self.viewer.may(role)
 
     def monday(self, weeks_ago: int) -> str:
         """The Monday of a week before this one: '2026-02-09'."""
@@ -93,12 +101,12 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """May be seen without sign-in."""
 
 
-def address(path: str, **query: str) -> str:
+def address(path: str, /, **query: str) -> str:
     """A path of ours with a query; empty values are left out."""
     given = {name: value for name, value in query.items() if value}
     return quote(path, safe="/:@") + (f"?{urlencode(given)}" if given else "")
 
 
-def repository_address(key: str, **query: str) -> str:
+def repository_address(key: str, /, **query: str) -> str:
     """Where a repository's page is."""
     return address(f"/repositories/{key}", **query)

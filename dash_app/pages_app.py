@@ -10,9 +10,11 @@ import asyncio
 import base64
 import csv
 import datetime as dt
+import functools
 import hashlib
 import html as markup
 import importlib
+import importlib.resources
 import io
 import logging
 import pkgutil
@@ -26,6 +28,7 @@ from dash.backends import _fastapi as dash_fastapi  # where Dash keeps the reque
 from dash.development.base_component import Component
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
 import dash_app.pages
@@ -49,12 +52,13 @@ EARLY_SCRIPT = "try{var t=localStorage.getItem('elder-theme');if(t)document.docu
 
 def mount_pages(server: FastAPI, store: Store, settings: Settings) -> None:
     """Mount every page on a server; last, because the pages answer whatever path is left."""
-    looks = Looks(store, settings, list(found_pages()))
+    looks = Looks(store, settings, list(found_pages()), actions_of(server))
     app = _ElderDash(
         __name__,
         server=cast("Any", server),
         backend="fastapi",
         assets_folder="assets",
+        include_assets_files=False,  # Dash finds them at its own first request only, which ours may precede
         title="Elder",
         update_title="",
         add_log_handler=False,
@@ -94,17 +98,26 @@ class _ElderDash(Dash):
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n'
             f"<title>%TITLE%</title>\n<script>{EARLY_SCRIPT}</script>\n"
-            f'<link rel="icon" href="{BRAND}">\n{kwargs["css"]}\n</head>\n<body>\n'
+            f'<link rel="icon" href="{BRAND}">\n<link rel="stylesheet" href="{_asset("theme.css")}">\n'
+            f"{kwargs['css']}\n</head>\n<body>\n"
             '<div id="first">%PAGE%</div>\n<div id="react-entry-point" hidden></div>\n'
+            f'<script src="{_asset("pages.js")}"></script>\n'
             f"{kwargs['config']}\n{kwargs['scripts']}\n{kwargs['renderer']}\n</body>\n</html>\n"
         )
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    """Where a file of ours is; the address changes with its content."""
+    content = importlib.resources.files("dash_app").joinpath("assets", name).read_bytes()
+    return f"/assets/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
 
 
 class Looks:
     """Answers looks at pages: finds the page of an address, asks it, and draws what it says."""
 
-    def __init__(self, store: Store, settings: Settings, pages: Sequence[Page]) -> None:
-        self._store, self._settings, self.pages = store, settings, pages
+    def __init__(self, store: Store, settings: Settings, pages: Sequence[Page], actions: frozenset[str]) -> None:
+        self._store, self._settings, self.pages, self._actions = store, settings, pages, actions
 
     def page_of(self, path: str) -> tuple[Page | None, dict[str, str]]:
         """The page that answers a path, and what the path names."""
@@ -127,6 +140,7 @@ class Looks:
             now=self._store.now(),
             store=self._store,
             settings=self._settings,
+            actions=self._actions,
         )
 
     def content(self, page: Page | None, asked: PageRequest) -> tuple[Component, int]:
@@ -139,7 +153,7 @@ class Looks:
         except RepositoryNotFound as error:
             return create_error(t.gettext("There is no such repository"), str(error)), 404
         except UnknownRecord as error:
-            return create_error(t.gettext("There is no such page"), str(error)), 404
+            return create_error(t.gettext("It is not there"), str(error)), 404
         except StoreError as error:
             return create_error(t.gettext("This cannot be shown now"), str(error)), 503
         except ElderError as error:
@@ -191,6 +205,16 @@ def found_pages() -> Iterator[Page]:
     for module in sorted(pkgutil.iter_modules(dash_app.pages.__path__), key=lambda module: module.name):
         loaded = importlib.import_module(f"dash_app.pages.{module.name}")
         yield from getattr(loaded, "PAGES", None) or (loaded.PAGE,)
+
+
+def actions_of(server: FastAPI) -> frozenset[str]:
+    """What the server's API can do, as PageRequest.actions names it."""
+    return frozenset(
+        f"{method} {re.sub(r'{[^}]*}', '{}', route.path)}"
+        for route in server.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    )
 
 
 def language_of(request: Request) -> Language:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import msgspec
@@ -86,3 +88,57 @@ def change_over(weeks: Sequence[Mapping[str, Any]], back: int) -> float | None:
         return None
     difference: float = weeks[-1]["mean"] - weeks[-1 - back]["mean"]
     return difference
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """How the overall score comes about."""
+
+    counted: int
+    """Magics that enter the mean."""
+    left_out: tuple[tuple[str, str], ...]
+    """(magic, status) of those that do not."""
+    losses: tuple[tuple[str, float], ...]
+    """(magic, points of the whole that it costs), most first."""
+
+
+COUNTED = ("passed", "warning", "failed")
+
+
+def explained(magics: Mapping[str, Mapping[str, Any]]) -> Explained:
+    """The mean of the magics that could be judged, and what each takes away from 100 (D14)."""
+    counted = {
+        name: row["score"] for name, row in magics.items() if row["status"] in COUNTED and row["score"] is not None
+    }
+    losses = [(name, (100 - score) / len(counted)) for name, score in counted.items() if score < 100]
+    return Explained(
+        counted=len(counted),
+        left_out=tuple((name, row["status"]) for name, row in magics.items() if name not in counted),
+        losses=tuple(sorted(losses, key=lambda loss: (-loss[1], loss[0]))),
+    )
+
+
+def events_of_audits(audits: Sequence[Mapping[str, Any]]) -> list[tuple[Any, str]]:
+    """(time, ruler) of audits by another ruler than the audit before; `audits` newest first."""
+    default = [audit for audit in audits if audit["kind"] == "default"]
+    pairs = itertools.pairwise(default)
+    return [(newer["as_of"], newer["ruler"]) for newer, older in pairs if newer["ruler"] != older["ruler"]]
+
+
+def share_of(text: str) -> float:
+    """A fraction as the store keeps it, '5/6', as a number."""
+    return float(Fraction(text))
+
+
+def with_risk(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Files with their risk, 0-1, riskiest first: the larger of two shares of the worst file.
+
+    One is by weight of findings, the other by changes x complexity; roots, so that one bad file does not hide the rest.
+    """
+    heaviest = max((file["weight"] for file in files), default=0)
+    hottest = max((file["changes"] * file["cognitive"] for file in files), default=0)
+    found = []
+    for file in files:
+        by_findings = file["weight"] / heaviest if heaviest else 0.0
+        by_change = file["changes"] * file["cognitive"] / hottest if hottest else 0.0
+        found.append({**file, "risk": max(by_findings, by_change) ** 0.5})
+    return sorted(found, key=lambda file: (-file["risk"], -file["size_bytes"], file["path"]))

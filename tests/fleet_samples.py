@@ -15,7 +15,7 @@ from elder_assets.audit.ruler import default_ruler
 from elder_assets.audit.suppression import Applied
 from elder_assets.audit.testing import MemorySource
 from resources.store import Store
-from resources.store.findings import Observed
+from resources.store.findings import FileNow, Observed
 
 NOW = dt.datetime(2026, 3, 4, 12, tzinfo=dt.UTC)
 """A Wednesday."""
@@ -50,6 +50,11 @@ def record(store: Store, given: Verdict) -> None:
     observed = Observed(
         applied=Applied(verdict=given, evaluated_on=NOW.date()),
         paths=frozenset({"shop/basket.py", "README.md", "shop/sum.py", 'a/"><b>x</b>.py'}),
+        files=(
+            FileNow(path="shop/basket.py", size_bytes=900),
+            FileNow(path="shop/sum.py", size_bytes=300, changes=12, cognitive=30, authors=2),
+            FileNow(path='a/"><b>x</b>.py', size_bytes=100),
+        ),
     )
     store.record(given, RULER.document(), observed=observed)
 

@@ -16,10 +16,12 @@ from pathlib import Path
 
 import msgspec
 
+from elder_assets.audit.engine import collect
 from elder_assets.audit.errors import ElderError
 from elder_assets.audit.facts.commit_log import Commit
 from elder_assets.audit.gate_report import to_gate_json
 from resources.audits import gate_change, judge_opened, open_source, show, terms_for, today
+from resources.file_map import files_of
 from resources.fleet import processes_that_fit, rescore_all
 from resources.git.blame import introduced
 from resources.git.repository import open_repository, register_target
@@ -79,7 +81,8 @@ def audit_commit(settings: Settings, key: str, url: str, commit: str) -> None:
         applied = show(judged, terms.ruler, terms.granted, today())
         paths = frozenset(entry.path for entry in opened.source.tree())
         plain = show(judged, terms.ruler, (), today()).verdict
-        observed = Observed(applied=applied, paths=paths, profile=terms.profile)
+        facts = collect(opened.source, opened.facts, baseline)
+        observed = Observed(applied=applied, paths=paths, profile=terms.profile, files=files_of(facts))
         store.record(plain, terms.ruler.document(), observed=observed)
 
 

@@ -180,7 +180,6 @@
   var queued = false;
   function drawn() {
     queued = false;
-    if (document.getElementById('first')) takeOver();
     local(document);
     mark();
   }
@@ -194,7 +193,8 @@
         pending = null;
       }
     }
-    if (!queued) { queued = true; requestAnimationFrame(drawn); }
+    if (document.getElementById('first')) takeOver();  // at once: a figure must not be drawn in a hidden place
+    if (!queued) { queued = true; setTimeout(drawn, 0); }  // not a frame: a hidden tab has none
   }).observe(root, { childList: true, subtree: true });
   if (document.readyState !== 'loading') drawn(); else document.addEventListener('DOMContentLoaded', drawn);
   look();

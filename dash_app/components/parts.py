@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +32,20 @@ SPARK_RANGE_MIN = 8.0
 """Points that a sparkline spans at least, so that noise does not look like a slide."""
 
 
+_CODE = re.compile(r"`([^`]{1,300})`")
+
+
 def plain_text(text: object, *, limit: int = 400) -> Component:
-    """A text from a repository or a tool."""
+    """A text from a repository or a tool; what stands between backticks is shown as code."""
     shown = plain(str(text))
-    return html.Bdi(shown if len(shown) <= limit else f"{shown[:limit]}…")
+    shown = shown if len(shown) <= limit else f"{shown[:limit]}…"
+    pieces = _CODE.split(shown)
+    return html.Bdi([html.Code(piece) if index % 2 else piece for index, piece in enumerate(pieces) if piece])
+
+
+def sentence(text: str) -> Component:
+    """A text of a rule's documentation, which begins in lower case there."""
+    return plain_text(text[:1].upper() + text[1:], limit=2_000)
 
 
 def place(path: str, line: int = 0) -> Component:
@@ -100,6 +111,11 @@ def percent(share: float | None) -> str:
         return "–"
     value = math.floor(share * 1000) / 10
     return f"{value:.0f} %" if value in {0, 100} else f"{value:.1f} %"
+
+
+def duration(milliseconds: float) -> str:
+    """How long something took."""
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
 
 def moment(at: dt.datetime | None, *, is_day: bool = False) -> Component:
@@ -263,7 +279,7 @@ def filters(request: PageRequest, *controls: Component, keep: Sequence[str] = ()
         [*controls, html.Button(request.t.gettext("Apply"), type="submit", className="quiet")],
         className="filters",
         method="get",
-        action=request.path,
+        action=request.here,
         role="search",
         **attributes(data_keep=" ".join(("sort", "order", "tab", *keep))),
     )
@@ -286,8 +302,8 @@ def choice(request: PageRequest, label: str, name: str, options: Mapping[str, st
 
 def export_link(request: PageRequest) -> Component:
     """The rows of this view as a file."""
-    path = "/csv" + (request.path if request.path != "/" else "/fleet")
-    query = "&".join(part for part in [request.link().partition("?")[2]] if part)
+    shown, _, query = request.link().partition("?")
+    path = "/csv" + (shown if shown != "/" else "/fleet")
     return html.A(
         request.t.gettext("CSV"),
         href=path + (f"?{query}" if query else ""),

@@ -291,7 +291,7 @@ def _repositories(request: PageRequest) -> Component:
     body = (
         parts.table(request, title, columns, shown)
         if rows
-        else create_empty(t.gettext("No repository fits"), html.P(html.A(t.gettext("Show all"), href=request.path)))
+        else create_empty(t.gettext("No repository fits"), html.P(html.A(t.gettext("Show all"), href=request.here)))
     )
     return parts.section(
         title, controls, body, parts.pager(request, total, ROWS), aside=parts.export_link(request), name="repositories"

@@ -31,6 +31,7 @@ from elder_assets.checks.inside_run import CONSERVATION, FRAME_SCHEMA, checked, 
 from elder_assets.partitions import OWNERS, REPOSITORY, RESULTS_GROUP, findings_asset
 from resources.audits import Terms, today
 from resources.dagster_resources import ElderResource
+from resources.file_map import files_of
 from resources.store.findings import Observed
 
 INPUTS = {findings_asset(magic.name): dg.AssetIn() for magic in catalogue().magics}
@@ -67,6 +68,7 @@ def scores(
         paths=frozenset(file.path for file in collected.files),
         profile=terms.profile,
         earlier=earlier,
+        files=files_of(collected),
     )
     with elder.store() as store:
         snapshot, is_new = record_once(store, context.run, reference, verdict, terms, observed)

@@ -82,3 +82,34 @@ def severity_name(language: str, severity: str) -> str:
         "critical": t.pgettext("severity", "critical"),
     }
     return str(names.get(severity, severity))
+
+
+def severity_of_finding(language: str, severity: str) -> str:
+    """How much a finding costs, for people."""
+    t = translator(language)
+    names = {
+        "critical": t.pgettext("finding", "critical"),
+        "high": t.pgettext("finding", "high"),
+        "medium": t.pgettext("finding", "medium"),
+        "low": t.pgettext("finding", "low"),
+        "info": t.pgettext("finding", "info"),
+    }
+    return str(names.get(severity, severity))
+
+
+def standing_name(language: str, standing: str) -> str:
+    """How a finding stands or came, for people; the word itself where it is another."""
+    t = translator(language)
+    names = {
+        "open": t.pgettext("finding", "open"),
+        "suppressed": t.pgettext("finding", "suppressed"),
+        "fixed": t.pgettext("finding", "fixed"),
+        "removed": t.pgettext("finding", "out of scope"),
+        "all": t.pgettext("finding", "all"),
+        "new": t.pgettext("finding", "new"),
+        "unveiled": t.pgettext("finding", "unveiled"),
+        "reopened": t.pgettext("finding", "reopened"),
+        "existing": t.pgettext("finding", "existing"),
+        "moved": t.pgettext("finding", "moved"),
+    }
+    return str(names.get(standing, standing))

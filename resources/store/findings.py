@@ -34,6 +34,21 @@ ELDER = "elder"
 _SILENT = (Status.ERROR.value, Status.NOT_AVAILABLE.value)
 
 
+FILES_KEPT = 400
+"""Files of a repository that pages can show beside each other."""
+
+
+class FileNow(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of the audited commit, and what makes it a hotspot; zeros where it is none."""
+
+    path: str
+    size_bytes: int
+    changes: int = 0
+    """Commits in a year."""
+    cognitive: int = 0
+    authors: int = 0
+
+
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """What an audit of kind default saw beside its verdict."""
 
@@ -42,6 +57,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     paths: frozenset[str]
     """Files of the snapshot."""
     profile: str = "default"
+    files: tuple[FileNow, ...] = ()
+    """Files that people wrote, for the map of a repository."""
     earlier: tuple[Finding, ...] | None = None
     """What the commit of the last audit has under the ruler of today; None when its ruler was the same or the commit
     is gone."""
@@ -203,6 +220,32 @@ class FindingsOverTime(Database):
         if magics:
             connection.execute(sa.insert(tables.latest_magics), magics)
         self._count_rules(connection, repository_id)
+        self._map_files(connection, repository_id, observed.files)
+
+    def _map_files(self, connection: Connection, repository_id: int, files: Sequence[FileNow]) -> None:
+        """The files that matter on a map: those with findings or risk, then the largest."""
+        states, table = tables.finding_states, tables.latest_files
+        weights = {severity.value: max(severity.weight, 1) for severity in Severity}
+        statement = (
+            sa.select(
+                states.c.path,
+                sa.func.count().label("open"),
+                sa.func.sum(sa.case(weights, value=states.c.severity, else_=1)).label("weight"),
+            )
+            .where(states.c.repository_id == repository_id, states.c.standing == "open")
+            .group_by(states.c.path)
+        )
+        found = {row.path: (row.open, row.weight) for row in connection.execute(statement)}
+        rows = []
+        for file in files:
+            path = storable(file.path)
+            count, weight = found.get(path, (0, 0))
+            row = {**msgspec.structs.asdict(file), "path": path, "open": count, "weight": weight}
+            rows.append({"repository_id": repository_id, **row})
+        rows.sort(key=lambda row: (-row["weight"], -row["changes"] * row["cognitive"], -row["size_bytes"], row["path"]))
+        connection.execute(sa.delete(table).where(table.c.repository_id == repository_id))
+        if rows:
+            connection.execute(sa.insert(table), rows[:FILES_KEPT])
 
     def _count_rules(self, connection: Connection, repository_id: int) -> None:
         """Active findings by rule and severity, of every source."""

@@ -78,7 +78,7 @@ class Pages(FindingsOverTime):
         analysed_files, audited_at (newest), statuses ({status: repositories}).
         """
         latest, repositories = tables.latest, tables.repositories
-        known = _known(team_id)
+        known = known_repositories(team_id)
         joined = repositories.join(latest, latest.c.repository_id == repositories.c.id)
         sums = [
             sa.func.coalesce(sa.func.sum(latest.c[name]), 0).label(name)
@@ -95,13 +95,13 @@ class Pages(FindingsOverTime):
             row["statuses"] = dict(list(found.tuples()))
         return row
 
-    def fleet_weeks(self, since: str, team_id: int | None = None) -> list[tuple[str, float]]:
+    def fleet_weeks(self, since: str, team_id: int | None = None, *, magic: str = WHOLE) -> list[tuple[str, float]]:
         """(week, score) of every repository that has one, oldest week first, from the Monday `since` on."""
         weeks, repositories = tables.latest_weeks, tables.repositories
         statement = sa.select(weeks.c.week, weeks.c.score).where(
-            weeks.c.magic == WHOLE, weeks.c.week >= since, weeks.c.score.is_not(None)
+            weeks.c.magic == magic, weeks.c.week >= since, weeks.c.score.is_not(None)
         )
-        shown = sa.select(repositories.c.id).where(*_known(team_id))
+        shown = sa.select(repositories.c.id).where(*known_repositories(team_id))
         with self._reading() as connection:
             found = connection.execute(statement.where(weeks.c.repository_id.in_(shown)).order_by(weeks.c.week))
             return [(week, score) for week, score in found.tuples()]
@@ -179,7 +179,7 @@ class Pages(FindingsOverTime):
             .join(tables.audits, tables.audits.c.id == counts.c.audit_id)
             .join(snapshots, snapshots.c.id == tables.audits.c.snapshot_id)
             .where(
-                *_known(team_id),
+                *known_repositories(team_id),
                 sa.func.abs(change) >= SHOWN_CHANGE_MIN,
                 sa.or_(
                     latest.c.as_of > since,
@@ -227,7 +227,7 @@ class Pages(FindingsOverTime):
         statement = (
             sa.select(repositories.c.id, repositories.c.key.label("repository"), teams.c.key.label("team"))
             .join(teams, teams.c.id == repositories.c.team_id, isouter=True)
-            .where(*_known(team_id), repositories.c.id.in_(list(failing)))
+            .where(*known_repositories(team_id), repositories.c.id.in_(list(failing)))
         )
         with self._reading() as connection:
             rows = [{**row, **failing[row["id"]]} for row in connection.execute(statement).mappings()]
@@ -243,7 +243,8 @@ class Pages(FindingsOverTime):
         return "-".join(str(mark or 0) for mark in marks)
 
 
-def _known(team_id: int | None) -> Sequence[sa.ColumnElement[bool]]:
+def known_repositories(team_id: int | None) -> Sequence[sa.ColumnElement[bool]]:
+    """Registered, and visible to whoever has a team."""
     repositories = tables.repositories
     shown: list[sa.ColumnElement[bool]] = [repositories.c.removed_at.is_(None)]
     return shown if team_id is None else [*shown, repositories.c.team_id == team_id]
@@ -294,7 +295,7 @@ def _fleet_statement(
         .join(latest, latest.c.repository_id == repositories.c.id, isouter=True)
         .join(teams, teams.c.id == repositories.c.team_id, isouter=True)
         .join(weeks, at_week, isouter=True)
-        .where(*_known(team_id))
+        .where(*known_repositories(team_id))
     )
     return _narrowed(statement, wanted, failed_at), columns
 

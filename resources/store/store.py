@@ -40,7 +40,7 @@ from resources.store.imports import Imports
 from resources.store.inbox import Inbox
 from resources.store.load import Load
 from resources.store.operations_pages import OperationsPages
-from resources.store.pages import Pages
+from resources.store.repository_pages import RepositoryPages
 from resources.store.scorecards import Scorecards
 from resources.store.tiers import Tiers
 
@@ -74,7 +74,7 @@ def open_store(url: str, clock: Clock = now_utc) -> Store:
 
 class Store(
     Access,
-    Pages,
+    RepositoryPages,
     Imports,
     Alerts,
     CircuitRows,

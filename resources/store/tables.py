@@ -383,6 +383,20 @@ latest_rules = sa.Table(
     sa.Column("suppressed", sa.BigInteger, nullable=False),
 )
 
+latest_files = sa.Table(
+    "latest_files",
+    METADATA,
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), primary_key=True),
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("open", sa.BigInteger, nullable=False, comment="findings"),
+    sa.Column("weight", sa.BigInteger, nullable=False, comment="sum of their severities' weights"),
+    sa.Column("changes", sa.BigInteger, nullable=False, comment="commits in a year, of a hotspot"),
+    sa.Column("cognitive", sa.BigInteger, nullable=False, comment="complexity, of a hotspot"),
+    sa.Column("authors", sa.BigInteger, nullable=False, comment="of a hotspot"),
+)
+"""A projection: the files with most findings and risk, then the largest, FILES_KEPT at most."""
+
 gates = sa.Table(
     "gates",
     METADATA,

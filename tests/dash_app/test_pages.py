@@ -6,10 +6,11 @@ import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
-from fleet_samples import BASKET, NOW, fill
+from fleet_samples import BASKET, BROKEN, HOSTILE, NEW, NOW, fill
 
 from dash_app.app import create_app
 from dash_app.pages_app import found_pages
@@ -18,7 +19,20 @@ from resources.store import open_store
 
 ADDRESSES = ["/"]
 """Pages that answer without anything in the store."""
-FILLED: list[str] = []
+HERE = f"/repositories/{BASKET}"
+FILLED = [
+    HERE,
+    f"{HERE}?tab=findings",
+    f"{HERE}?tab=findings&severity=medium&path=a&sort=path&order=desc&standing=all",
+    f"{HERE}?tab=history",
+    f"/repositories/{quote(HOSTILE)}",
+    f"/repositories/{quote(HOSTILE)}?tab=findings",
+    f"/repositories/{BROKEN}",
+    f"/repositories/{BROKEN}?tab=history",
+    f"/repositories/{NEW}",
+    "/findings/1",
+    "/findings/2",
+]
 """Pages of what the sample fleet has."""
 
 
@@ -60,6 +74,28 @@ def test_a_page_shows_what_the_store_has_before_any_script_ran(filled: TestClien
     assert "<script>alert" not in answer.text
     assert "<b>x</b>" not in answer.text
     assert "\u202e" not in answer.text
+
+
+@pytest.mark.parametrize("address", ["/repositories/nobody/knows", "/findings/999999"])
+def test_what_is_not_there_is_not_found(filled: TestClient, address: str):
+    answer = filled.get(address)
+    assert answer.status_code == 404
+    assert 'role="alert"' in answer.text
+
+
+def test_a_team_sees_neither_repositories_nor_findings_of_another(tmp_path: Path):
+    with open_store(f"sqlite:///{tmp_path / 'elder.db'}", clock=lambda: NOW) as store:
+        fill(store)
+        _, token = store.create_token("ann", "viewer", days=1, team="growth", by="test")
+        with TestClient(
+            create_app(store, load_settings({"ELDER_HOME": str(tmp_path)})), base_url="http://localhost"
+        ) as client:
+            client.headers["Authorization"] = f"Bearer {token}"
+            assert "basket" not in client.get("/").text
+            assert client.get(HERE).status_code == 404
+            assert client.get("/findings/1").status_code == 404
+            assert BASKET not in client.get("/csv/fleet").text
+            assert client.get(f"/csv{HERE}").status_code == 404
 
 
 def test_an_unknown_address_is_not_found(filled: TestClient):

@@ -69,3 +69,31 @@ def test_weeks_of_the_fleet_have_mean_and_quartiles():
 def test_markup_and_direction_marks_of_a_repository_are_text_in_a_figure():
     assert figures.escaped("<b>&\u202e") == "&lt;b&gt;&amp;\ufffd"
     assert figures.escaped("a" * 100, limit=5) == "aaaa…"
+
+
+def magic(status: str, score: float | None) -> dict[str, object]:
+    return {"status": status, "score": score}
+
+
+def test_the_score_is_explained_by_what_each_magic_costs():
+    said = views.explained(
+        {"tdd": magic("passed", 80.0), "git": magic("failed", 40.0), "predictive": magic("insufficient", 100.0)}
+    )
+    assert said.counted == 2
+    assert said.losses == (("git", 30.0), ("tdd", 10.0))
+    assert said.left_out == (("predictive", "insufficient"),)
+
+
+def test_risk_is_the_worse_of_findings_and_of_change_times_complexity():
+    plain = {"open": 0, "size_bytes": 1}
+    files = [
+        {"path": "a", "weight": 16, "changes": 0, "cognitive": 0, **plain},
+        {"path": "b", "weight": 4, "changes": 10, "cognitive": 5, **plain},
+        {"path": "c", "weight": 4, "changes": 0, "cognitive": 0, **plain},
+    ]
+    assert [(file["path"], file["risk"]) for file in views.with_risk(files)] == [("a", 1.0), ("b", 1.0), ("c", 0.5)]
+
+
+def test_only_another_ruler_than_before_is_an_event():
+    audits = [{"kind": "default", "as_of": day, "ruler": ruler} for day, ruler in ((4, "s"), (3, "s"), (2, "r"))]
+    assert views.events_of_audits(audits) == [(3, "s")]

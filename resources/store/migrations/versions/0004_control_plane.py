@@ -61,6 +61,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_watermarks")),
     )
     op.create_table(
+        "latest_files",
+        sa.Column("repository_id", BIG, nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("open", sa.BigInteger(), nullable=False, comment="findings"),
+        sa.Column("weight", sa.BigInteger(), nullable=False, comment="sum of their severities' weights"),
+        sa.Column("changes", sa.BigInteger(), nullable=False, comment="commits in a year, of a hotspot"),
+        sa.Column("cognitive", sa.BigInteger(), nullable=False, comment="complexity, of a hotspot"),
+        sa.Column("authors", sa.BigInteger(), nullable=False, comment="of a hotspot"),
+        sa.ForeignKeyConstraint(
+            ["repository_id"], ["repositories.id"], name=op.f("fk_latest_files_repository_id_repositories")
+        ),
+        sa.PrimaryKeyConstraint("repository_id", "path", name=op.f("pk_latest_files")),
+    )
+    op.create_table(
         "latest_weeks",
         sa.Column("repository_id", BIG, nullable=False),
         sa.Column("magic", sa.Text(), nullable=False, comment="'' = the whole"),

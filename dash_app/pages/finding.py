@@ -1,0 +1,265 @@
+"""One finding: what it is, where, why it matters, what to do, where it came from, and what to say about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dash import html
+from dash.development.base_component import Component
+
+from dash_app.components import parts
+from dash_app.components.attributes import attributes
+from dash_app.components.findings import severity_badge
+from dash_app.components.links import run_link
+from dash_app.components.states import create_empty
+from dash_app.page import Page, PageRequest, repository_address
+from elder_assets.audit.finding_states import ACTIVE
+from elder_assets.audit.registry import catalogue
+from resources.excerpts import Excerpt, excerpt
+from resources.messages.catalogue import magic_name, standing_name
+
+FEEDBACK = "POST /api/v1/findings/{}/feedback"
+SUPPRESS = "POST /api/v1/projects/{}/suppressions"
+
+
+def layout(request: PageRequest) -> Component:
+    """The whole page."""
+    row = request.store.finding_now(int(request.parts["number"]), request.viewer.team_id)
+    up = html.A(parts.repository_name(row["repository"]), href=repository_address(row["repository"], tab="findings"))
+    is_ours = row["source"] == "elder"
+    by = magic_name(request.language, row["magic"]) if is_ours else parts.plain_text(row["source"])
+    return html.Div(
+        [
+            html.Nav(up, className="crumbs", **attributes(aria_label=request.t.gettext("Where this is"))),
+            html.H1(parts.plain_text(row["message"])),
+            html.P(
+                [
+                    severity_badge(request, row["severity"], row["tier"]),
+                    " ",
+                    parts.badge(row["standing"], standing_name(request.language, row["standing"])),
+                    " ",
+                    html.A(row["rule"], href=f"/rules/{row['rule']}"),
+                    " · ",
+                    by,
+                ]
+            ),
+            html.Div([_place(request, row), _lineage(request, row)], className="pair"),
+            html.Div([_remedy(request, row), _actions(request, row)], className="pair"),
+        ]
+    )
+
+
+def _place(request: PageRequest, row: Mapping[str, Any]) -> Component:
+    t = request.t
+    where = parts.place(row["path"], row["line"]) if row["path"] else t.gettext("the repository")
+    commit = row["last_commit"]
+    place = (row["repository"], row["url"], commit, row["path"], row["line"])
+    is_there = row["standing"] in ACTIVE
+    gone = Excerpt(reason=t.gettext("It is no longer there at this commit."))
+    shown = excerpt(request.settings, place, row["rule"]) if is_there else gone
+    at = [html.P([where, html.Span([" ", t.gettext("at commit"), " ", html.Code(commit[:10])], className="soft")])]
+    if not shown.lines:
+        return parts.section(
+            t.gettext("Place"), *at, create_empty(t.gettext("No code is shown"), html.P(parts.plain_text(shown.reason)))
+        )
+    lines = [
+        html.Code(
+            [html.Span(str(number), className="line"), html.Bdi(text or " ")],
+            className="hit" if number == row["line"] else "",
+        )
+        for number, text in shown.lines
+    ]
+    said = t.gettext("Code around line %(line)s") % {"line": row["line"]}
+    return parts.section(
+        t.gettext("Place"), *at, html.Pre(lines, className="excerpt", tabIndex="0", **attributes(aria_label=said))
+    )
+
+
+def _remedy(request: PageRequest, row: Mapping[str, Any]) -> Component:
+    t = request.t
+    rules = [rule for rule in catalogue().rules if rule.code == row["rule"]]
+    known = rules[0].documentation if rules else {}
+    body: list[Any] = [html.P(parts.sentence(row["remedy"] or known.get("Remedy", "") or t.gettext("None is known.")))]
+    if known.get("Why"):
+        body.extend([html.H3(t.gettext("Why it matters")), html.P(parts.sentence(known["Why"]))])
+    if known.get("Limits"):
+        body.extend([html.H3(t.gettext("What it does not see")), html.P(parts.sentence(known["Limits"]))])
+    return parts.section(t.gettext("What to do"), *body)
+
+
+def _lineage(request: PageRequest, row: Mapping[str, Any]) -> Component:
+    t, store = request.t, request.store
+    history = store.finding_history(row["id"])
+    audit = store.lineage(row["first_audit_id"])
+    steps: list[Any] = [
+        html.Li([t.gettext("Finding"), html.Span(html.Code(row["fingerprint"][:24]), className="soft")]),
+        html.Li(
+            [
+                t.gettext("Rule"),
+                html.Span(
+                    [
+                        html.A(row["rule"], href=f"/rules/{row['rule']}"),
+                        " ",
+                        t.gettext("in the ruler"),
+                        " ",
+                        html.Code((audit or {}).get("ruler", "")[:10]),
+                    ],
+                    className="soft",
+                ),
+            ]
+        ),
+        html.Li(
+            [
+                t.gettext("First seen at commit"),
+                html.Span(
+                    [html.Code(row["first_commit"][:10]), " ", parts.moment(row["first_seen"], is_day=True)],
+                    className="soft",
+                ),
+            ]
+        ),
+    ]
+    if row["introduced_commit"]:
+        by: list[Any] = [html.Code(row["introduced_commit"][:10]), " ", parts.moment(row["introduced_at"], is_day=True)]
+        if row["introduced_change"] and row["introduced_change"] != row["introduced_commit"]:
+            by.extend([" ", t.gettext("landed by"), " ", html.Code(row["introduced_change"][:10])])
+        steps.append(html.Li([t.gettext("Written by commit"), html.Span(by, className="soft")]))
+    if audit:
+        steps.append(
+            html.Li(
+                [
+                    t.gettext("Audit"),
+                    html.Span(
+                        [
+                            f"{audit['audit']} ",
+                            parts.moment(audit["audited_at"]),
+                            " ",
+                            run_link(request, audit["run_id"]) if audit["run_id"] else "",
+                        ],
+                        className="soft",
+                    ),
+                ]
+            )
+        )
+        if audit["delivery"]:
+            steps.append(
+                html.Li(
+                    [
+                        t.gettext("Asked for by"),
+                        html.Span(f"{audit['delivery']['source']} {audit['delivery']['id']}", className="soft"),
+                    ]
+                )
+            )
+    events = [
+        html.Li(
+            [
+                standing_name(request.language, event["event"]),
+                html.Span(
+                    [parts.moment(event["as_of"], is_day=True), " ", html.Code(event["commit"][:10])], className="soft"
+                ),
+            ]
+        )
+        for event in history[-12:]
+    ]
+    return parts.section(
+        t.gettext("Where it comes from"),
+        html.Ul(steps, className="chain"),
+        html.H3(t.gettext("What became of it")),
+        html.Ul(events, className="chain"),
+    )
+
+
+def _actions(request: PageRequest, row: Mapping[str, Any]) -> Component | None:
+    t = request.t
+    content: list[Any] = []
+    if row["suppression"]:
+        held = row["suppression"]
+        content.append(
+            html.P(
+                [t.gettext("Suppressed until"), f" {held.get('until', '')}: ", parts.plain_text(held.get("reason", ""))]
+            )
+        )
+    if request.may("viewer", FEEDBACK):
+        content.append(_feedback(request, row))
+    if request.may("viewer", SUPPRESS) and row["standing"] == "open":
+        content.append(_suppress(request, row))
+    said = request.store.feedback_of(row["id"])
+    if said:
+        words = {"true": t.gettext("right"), "false": t.gettext("wrong"), "unclear": t.gettext("unclear")}
+        items = [
+            html.Li(
+                [
+                    html.B(words.get(one["verdict"], one["verdict"])),
+                    " ",
+                    parts.plain_text(one["comment"]),
+                    html.Small([parts.plain_text(one["author"]), " ", parts.moment(one["at"])]),
+                ]
+            )
+            for one in said
+        ]
+        content.append(html.Ul(items, className="list"))
+    return parts.section(t.gettext("Your say"), *content) if content else None
+
+
+def _feedback(request: PageRequest, row: Mapping[str, Any]) -> Component:
+    t = request.t
+    words = {"true": t.gettext("It is right"), "false": t.gettext("It is wrong"), "unclear": t.gettext("Unclear")}
+    path = f"/api/v1/findings/{row['id']}/feedback"
+    buttons = [
+        html.Button(
+            text,
+            type="button",
+            className="quiet",
+            **attributes(
+                data_path=path,
+                data_body=f'{{"verdict":"{verdict}","comment":""}}',
+                data_done=t.gettext("Thank you, it counts for the rule's precision"),
+            ),
+        )
+        for verdict, text in words.items()
+    ]
+    return html.Div([html.Span(t.gettext("Is this finding right?")), *buttons], className="actions")
+
+
+def _suppress(request: PageRequest, row: Mapping[str, Any]) -> Component:
+    from dash import dcc
+
+    t = request.t
+    fields = [
+        html.Label(
+            [
+                t.gettext("Why it may stay"),
+                dcc.Input(id="suppress-reason", name="reason", type="text", required=True, maxLength=300),
+            ]
+        ),
+        html.Label(
+            [
+                t.gettext("Until"),
+                dcc.Input(
+                    id="suppress-until",
+                    name="until",
+                    type="text",
+                    required=True,
+                    placeholder="2027-01-31",
+                    pattern="[0-9]{4}-[0-9]{2}-[0-9]{2}",
+                ),
+            ]
+        ),
+        html.Button(t.gettext("Ask for a suppression"), type="submit", className="quiet"),
+    ]
+    asked = attributes(
+        data_path=f"/api/v1/projects/{row['repository_id']}/suppressions",
+        data_body=f'{{"finding_id":{row["id"]}}}',
+        data_done=t.gettext("Somebody else has to approve it"),
+    )
+    return html.Details(
+        [html.Summary(t.gettext("Ask for a suppression")), html.Form(fields, className="form", **asked)]
+    )
+
+
+PAGE = Page(
+    name="fleet_finding",
+    pattern="/findings/(?P<number>[0-9]{1,15})",
+    title=lambda request: f"{request.t.gettext('Finding')} {request.parts.get('number', '')}",
+    layout=layout,
+)
