@@ -1,5 +1,6 @@
 """Named selections of assets and checks, and when they run by themselves."""
 
+import datetime as dt
 import time
 from collections.abc import Iterator, Mapping
 
@@ -36,7 +37,6 @@ from elder_assets.partitions import (
     findings_asset,
     match_partitions,
 )
-from resources.audits import today
 from resources.change_requests import judge
 from resources.dagster_resources import ElderResource
 from resources.fleet import rescore_all
@@ -97,7 +97,7 @@ def judge_change() -> None:
 def ask_heads(context: dg.OpExecutionContext, elder: ElderResource) -> None:
     """Compare the head of every registered repository with its last audit; what is missing goes into the inbox."""
     with elder.store() as store:
-        swept = sweep_heads(store, elder.settings(), today())
+        swept = sweep_heads(store, elder.settings(), dt.datetime.now(dt.UTC))
         for key, reason in swept.failed:
             store.record_failure(key, reason, context.run.run_id)
     context.log.info(swept.line())

@@ -14,11 +14,12 @@ from typing import Any
 
 import msgspec
 
-from elder_assets.audit.errors import ConfigurationError, ElderError, UnknownRevision
+from elder_assets.audit.errors import ConfigurationError, ElderError, HostResting, UnknownRevision
 from elder_assets.audit.gate import GateResult
 from elder_assets.audit.gate_report import to_gate_json, to_gate_markdown
 from resources.audits import central_policy, gate_change, open_source, ruler_for
 from resources.git.address import is_address
+from resources.git.circuit import guarded, host_of
 from resources.git.commands import run
 from resources.git.mirror import fetch_commits, has_commit, update_mirror
 from resources.git.repository import open_repository
@@ -70,16 +71,19 @@ def judge(
         change_number=document.get("change_number"),
     )
     try:
-        sides = sides_of(settings, target, document)
+        with guarded(store, host_of(target.url), time.time):
+            sides = sides_of(settings, target, document)
         result = _gate(store, settings, target, sides)
     except ConfigurationError as error:
         report = msgspec.structs.replace(about, state="failure", summary=f"elder.yaml: {error}")
         sides = Sides(base="", head=about.commit, is_merge=False)
-        told = tell(settings, target, report, sleep)
+        told = tell(settings, target, report, sleep, store)
         return Judged(sides=sides, status="failed", reason=report.summary, failing=0, gate_id=None, told=told)
+    except HostResting:
+        raise  # its row waits until the host may be called
     except ElderError as error:
         report = msgspec.structs.replace(about, summary=f"could not be judged: {error}")
-        tell(settings, target, report, sleep)
+        tell(settings, target, report, sleep, store)
         raise
     number = store.record_gate(
         target.key,
@@ -102,7 +106,7 @@ def judge(
         reason=result.reason,
         failing=len(result.failing),
         gate_id=number,
-        told=tell(settings, target, report, sleep),
+        told=tell(settings, target, report, sleep, store),
     )
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from elder_assets.audit.errors import ConfigurationError, ElderError, ProviderError, ProviderUnavailable, SourceError
 from resources.git.address import is_address, key_of_address
+from resources.git.circuit import Circuits
 from resources.git.providers.calls import Secret, open_host
 from resources.git.providers.provider import GitProvider, State
 from resources.git.providers.registry import open_provider, provider_for
@@ -58,15 +59,29 @@ def tells(target: AuditTarget) -> bool:
 
 def link_to(settings: Settings, target: AuditTarget) -> str:
     """Where the control plane shows the repository; '' while nobody said where it is reached."""
-    return f"{settings.public_url}/repository/{target.id}" if settings.public_url else ""
+    return f"{settings.public_url}/repositories/{target.key}" if settings.public_url else ""
 
 
-def tell(settings: Settings, target: AuditTarget, report: Report, sleep: Callable[[float], None] = time.sleep) -> Told:
-    """Tell the host of a project; never raises what the host or the settings are to blame for."""
+def tell(
+    settings: Settings,
+    target: AuditTarget,
+    report: Report,
+    sleep: Callable[[float], None] = time.sleep,
+    circuits: Circuits | None = None,
+) -> Told:
+    """Tell the host of a project; never raises what the host or the settings are to blame for.
+
+    Args:
+        settings: of this machine.
+        target: the project.
+        report: what to tell.
+        sleep: waits; tests hand in another.
+        circuits: who keeps how hosts are doing; a host that rests is not called.
+    """
     if not tells(target):
         return Told(is_delivered=False, said="")
     try:
-        provider, host = host_of(settings, target)
+        provider, host = host_of(settings, target, circuits)
     except (ConfigurationError, SourceError) as error:
         return Told(is_delivered=False, said=f"verdict not delivered: {error}")
     key = key_of_address(target.url)
@@ -83,7 +98,7 @@ def tell(settings: Settings, target: AuditTarget, report: Report, sleep: Callabl
     return Told(is_delivered=True, said=f"{provider.name}: status {report.state}{also} on {report.commit[:12]}")
 
 
-def host_of(settings: Settings, target: AuditTarget) -> tuple[GitProvider, Host]:
+def host_of(settings: Settings, target: AuditTarget, circuits: Circuits | None = None) -> tuple[GitProvider, Host]:
     """The provider of a project and its host, ready for calls; close the client after use.
 
     Raises:
@@ -93,7 +108,7 @@ def host_of(settings: Settings, target: AuditTarget) -> tuple[GitProvider, Host]
     provider = open_provider(name)
     api = str(target.settings.get("api_url", "")) or provider.api_base(key_of_address(target.url).partition("/")[0])
     token = Secret(settings.secrets.of(target.credential).reveal())
-    return provider, open_host(api, token, allowed_hosts=settings.allowed_hosts)
+    return provider, open_host(api, token, allowed_hosts=settings.allowed_hosts, circuits=circuits)
 
 
 def _set_status(provider: GitProvider, host: Host, key: str, report: Report) -> None:

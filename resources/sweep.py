@@ -1,7 +1,7 @@
 """The sweep: every registered repository's head against its last audit. It finds what no webhook told.
 
 Bounded: a few hosts are asked at a time, each answer has a time limit, and a host that fails several times in a row is
-left alone for the rest of the sweep.
+left alone for the rest of the sweep, as is one whose circuit is open or paused.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgspec
 
 from elder_assets.audit.errors import ElderError
 from resources.git.address import check_address, is_address
+from resources.git.circuit import host_of
 from resources.git.mirror import remote_head
 from resources.git.reader import GitSource
 from resources.git.repository import open_repository
@@ -67,17 +68,18 @@ def head_of(settings: Settings, target: AuditTarget) -> str:
         return source.commit
 
 
-def sweep(store: Store, settings: Settings, day: dt.date, head: HeadOf = head_of) -> Swept:
+def sweep(store: Store, settings: Settings, at: dt.datetime, head: HeadOf = head_of) -> Swept:
     """Put every head into the inbox that is not the last audited one; once for each head and day.
 
     Args:
         store: holds the registry, the last audits and the inbox.
         settings: of this machine.
-        day: of the sweep.
+        at: when it is made.
         head: asks one repository.
     """
+    day, now = at.date(), int(at.timestamp())
     targets = [target for target in store.audit_targets().values() if _is_swept(target)]
-    broken: Counter[str] = Counter()
+    broken: Counter[str] = Counter(dict.fromkeys(store.resting_hosts(now), FAILURES_A_HOST_MAX))
     missing, failed, left_alone = [], [], []
     with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
         for batch in _batches(targets):
@@ -102,7 +104,7 @@ def _is_swept(target: AuditTarget) -> bool:
 
 
 def _host(target: AuditTarget) -> str:
-    return target.key.partition("/")[0] if is_address(target.url) else target.url
+    return host_of(target.url) or target.url
 
 
 def _batches(targets: list[AuditTarget]) -> Iterable[list[AuditTarget]]:

@@ -144,7 +144,7 @@ def complete(
             summary=f"{shown.status}, {score}, {len(shown.findings)} findings",
             link=link_to(settings, target),
         )
-        result["told"] = tell(settings, target, report).said
+        result["told"] = tell(settings, target, report, circuits=store).said
     if wanted := row.document.get("magics"):
         chosen = {magic.magic: rounded(magic.score) for magic in shown.magics if magic.magic in wanted}
         result["magics"] = chosen

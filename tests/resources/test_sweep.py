@@ -14,7 +14,7 @@ from resources.store import Store, open_store
 from resources.store.inbox import AuditTarget
 from resources.sweep import sweep
 
-TODAY = dt.date(2026, 3, 3)
+TODAY = dt.datetime(2026, 3, 3, 1, tzinfo=dt.UTC)
 HEAD = "a" * 40
 
 
@@ -72,3 +72,10 @@ def test_a_host_that_fails_is_left_alone_and_the_others_are_asked(store: Store, 
     assert swept.failed[0] == ("dead.example/acme/r00", "no answer")
     assert swept.line() == "9 repositories asked, 1 heads were not audited, 8 failed, 22 left alone"
     assert len(asked) == 9
+
+
+def test_a_host_that_is_paused_is_not_asked(store: Store, settings: Settings):
+    add(store, "github.com/acme/shop")
+    store.pause_host("github.com", "maintenance", None, "ann")
+    swept = sweep(store, settings, TODAY, lambda _s, _t: HEAD)
+    assert (swept.asked, swept.left_alone) == (0, ("github.com/acme/shop",))
