@@ -43,3 +43,15 @@ def advice(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """New findings of a gate's document that fail nothing and are not suppressed."""
     taken = {row["fingerprint"] for name in ("failing", "suppressed") for row in report.get(name, ())}
     return [row for row in report.get("new", ()) if row["fingerprint"] not in taken]
+
+
+EXPIRING = dt.timedelta(days=14)
+
+
+def token_state(expires_at: dt.datetime, revoked_at: dt.datetime | None, now: dt.datetime) -> str:
+    """revoked, expired, expiring (within two weeks) or valid."""
+    if revoked_at is not None:
+        return "revoked"
+    if expires_at <= now:
+        return "expired"
+    return "expiring" if expires_at - now <= EXPIRING else "valid"

@@ -55,9 +55,10 @@ def show(number: int) -> None:
 @click.argument("number", type=click.IntRange(min=1), metavar="ID")
 def replay(number: int) -> None:
     """Ask for a delivery again, in a new row that names it; what has not ended is not replayed."""
+    from elder_assets.cli_access import operator
     from resources.settings import load_settings
     from resources.store import open_store
 
     with open_store(load_settings().store_url) as store:
-        put = store.replay_inbox(number)
+        put = store.replay_inbox(number, by=operator())
     click.echo(f"delivery {number} is asked for again as {put.row}")

@@ -55,6 +55,9 @@ def fill_operations(store: Store) -> None:
     gate(store, TILL, "passed", "", 3)
     gate(store, HOSTILE, "error", "=1+1", None)
     put_project(store, BASKET)
+    deliver(store)
+    store.create_token("ann <b>x</b>", "maintainer", days=30, team="payments", by="root")
+    store.revoke_token(store.create_token("old", "admin", days=30, by="root")[0].id, "root")
 
 
 def put_project(store: Store, repository: str) -> None:
@@ -73,3 +76,13 @@ def put_project(store: Store, repository: str) -> None:
 def days_ago(days: float) -> dt.datetime:
     """A moment before now."""
     return NOW - dt.timedelta(days=days)
+
+
+def deliver(store: Store) -> None:
+    """Three deliveries: one waits, one was skipped, one names no registered repository."""
+    basket = {repository.key: repository.id for repository in store.repositories()}[BASKET]
+    given = {"source": "webhook", "provider": "github", "document": {}}
+    store.put_inbox(**given, delivery_id="d-1", action="push", repository_id=basket)
+    skipped = {"state": "skipped", "decision": "only <b>x</b> files changed"}
+    store.put_inbox(**given, delivery_id="d-2", action="push", repository_id=basket, **skipped)
+    store.put_inbox(**given, delivery_id="=d<b>x</b>", action="ping", **skipped)

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.routing import Match
 
 from dash_app import sign_in
-from dash_app.api import health
+from dash_app.api import deliveries, health, tokens
 from dash_app.api.alerts_in import alerts_router
 from dash_app.api.errors import problem
 from dash_app.api.webhooks import webhooks_router
@@ -23,6 +23,8 @@ def add_routes(app: FastAPI, store: Store, settings: Settings) -> None:
     """Add every router; pages come after this, since Dash takes every path that is left."""
     app.include_router(health.router)
     app.include_router(sign_in.router)
+    app.include_router(tokens.router)
+    app.include_router(deliveries.router)
     app.include_router(alerts_router(store, settings))  # before the webhooks, which take any provider's name
     app.include_router(webhooks_router(store, settings))
     for prefix in ("/api", "/webhooks", "/ws", "/health"):

@@ -115,23 +115,46 @@
     var found = document.cookie.split('; ').filter(function (part) { return part.indexOf(name + '=') === 0; })[0];
     return found ? decodeURIComponent(found.slice(name.length + 1)) : '';
   }
-  function send(method, path, body, done) {
+  function send(method, path, body, from) {
     var headers = { 'Content-Type': 'application/json', 'X-CSRFToken': cookie('_csrf_token') };
     fetch(path, { method: method, headers: headers, body: body ? JSON.stringify(body) : undefined, credentials: 'same-origin' })
       .then(function (answer) {
         return answer.text().then(function (text) {
           var said = {};
           try { said = JSON.parse(text); } catch (error) { said = {}; }
-          if (answer.ok) { say(done || 'OK'); refresh(); } else say(said.detail || said.title || answer.status + '', true);
+          if (answer.ok) { say(from.done || 'OK'); refresh(); if (from.secret) reveal(said[from.secret], from); } else say(said.detail || said.title || answer.status + '', true);
         });
       })
       .catch(function () { say(root.lang === 'ja' ? '接続できません' : 'No connection', true); });
+  }
+  // A secret is shown once, in a dialog of its own: outside of what Dash draws, gone when it is closed.
+  function reveal(secret, words) {
+    var dialog = document.createElement('dialog');
+    var told = document.createElement('p');
+    var box = document.createElement('input');
+    var close = document.createElement('button');
+    dialog.className = 'secret';
+    told.textContent = words.secretTold;
+    told.id = 'secret-told';
+    box.readOnly = true;
+    box.value = String(secret);
+    box.setAttribute('aria-labelledby', 'secret-told');
+    dialog.setAttribute('aria-labelledby', 'secret-told');
+    close.type = 'button';
+    close.textContent = words.secretClose;
+    close.addEventListener('click', function () { dialog.close(); });
+    dialog.addEventListener('close', function () { dialog.remove(); });
+    dialog.append(told, box, close);
+    document.body.append(dialog);
+    dialog.showModal();
+    box.focus();
+    box.select();
   }
   document.addEventListener('click', function (event) {
     var button = event.target.closest && event.target.closest('button[data-path]');
     if (!button) return;
     if (button.dataset.ask && !window.confirm(button.dataset.ask)) return;
-    send(button.dataset.method || 'POST', button.dataset.path, JSON.parse(button.dataset.body || 'null'), button.dataset.done);
+    send(button.dataset.method || 'POST', button.dataset.path, JSON.parse(button.dataset.body || 'null'), button.dataset);
   });
   document.addEventListener('submit', function (event) {
     var form = event.target;
@@ -139,7 +162,8 @@
     event.preventDefault();
     var body = JSON.parse(form.dataset.body || '{}');
     new FormData(form).forEach(function (value, name) { body[name] = value; });
-    send(form.dataset.method || 'POST', form.dataset.path, body, form.dataset.done);
+    send(form.dataset.method || 'POST', form.dataset.path, body, form.dataset);
+    if (form.dataset.secret) form.reset();
   });
 
   // --- live ----------------------------------------------------------------------------------------------------------

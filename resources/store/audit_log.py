@@ -86,6 +86,20 @@ class AuditLog(Database):
         with self._reading() as connection:
             return [LogEntry(**row) for row in connection.execute(statement).mappings()]
 
+    def verify_newest(self, most: int) -> LogCheck:
+        """Compute the chain of the newest rows again; the row before the first of them is taken as it is."""
+        table = tables.audit_log
+        with self._reading() as connection:
+            newest = sa.select(table).order_by(table.c.id.desc()).limit(most + 1)
+            found = connection.execute(newest).mappings().all()[::-1]
+        checked = found[1:] if len(found) > most else found
+        previous = found[0]["hash"] if len(found) > most else START
+        for number, row in enumerate(checked):
+            if reason := _misfit(row, previous):
+                return LogCheck(rows=number, newest_hash=previous, broken_id=row["id"], reason=reason)
+            previous = row["hash"]
+        return LogCheck(rows=len(checked), newest_hash=previous)
+
     def verify_log(self, known_hash: str = "") -> LogCheck:
         """Compute the whole chain again.
 
@@ -98,8 +112,7 @@ class AuditLog(Database):
                 statement = sa.select(table).where(table.c.id > after).order_by(table.c.id).limit(VERIFIED_AT_ONCE)
                 found = connection.execute(statement).mappings().all()
                 for row in found:
-                    if row["previous_hash"] != previous or row["hash"] != _hash(row):
-                        reason = "a row before it is missing" if row["hash"] == _hash(row) else "it was changed"
+                    if reason := _misfit(row, previous):
                         return LogCheck(rows=rows, newest_hash=previous, broken_id=row["id"], reason=reason)
                     previous, after, rows = row["hash"], row["id"], rows + 1
                     is_known = is_known or previous == known_hash
@@ -108,6 +121,13 @@ class AuditLog(Database):
         if not is_known:
             return LogCheck(rows=rows, newest_hash=previous, broken_id=after, reason="the noted hash is not in the log")
         return LogCheck(rows=rows, newest_hash=previous)
+
+
+def _misfit(row: Mapping[Any, Any], previous: str) -> str:
+    """Why a row does not stand on the one before it; '' when it does."""
+    if row["hash"] != _hash(row):
+        return "it was changed"
+    return "" if row["previous_hash"] == previous else "a row before it is missing"
 
 
 def _hash(row: Mapping[Any, Any]) -> str:

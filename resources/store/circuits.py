@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from elder_assets.audit.dates import utc
 from resources.git.circuit import Circuit, paused, resting, resumed
 from resources.store import tables
-from resources.store.audit_log import AuditLog
 from resources.store.database import storable
 from resources.store.inbox import Inbox
 
@@ -18,7 +17,7 @@ POSTPONED = "postponed"
 """Action of an inbox row that waits for its host (sensors/remediation.py)."""
 
 
-class CircuitRows(AuditLog, Inbox):
+class CircuitRows(Inbox):
     """A part of the store."""
 
     def circuit(self, host: str) -> Circuit:

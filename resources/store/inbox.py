@@ -16,7 +16,8 @@ from sqlalchemy.engine import Connection
 
 from elder_assets.audit.errors import ConfigurationError, StoreError
 from resources.store import tables
-from resources.store.database import Database, storable
+from resources.store.audit_log import AuditLog
+from resources.store.database import storable
 
 Source = Literal["webhook", "api", "sweep", "registration", "alert", "replay"]
 InboxState = Literal["waiting", "queued", "skipped", "collapsed", "done", "failed"]
@@ -96,7 +97,7 @@ class AuditTarget(msgspec.Struct, frozen=True, kw_only=True):
     latest_ruler: str = ""
 
 
-class Inbox(Database):
+class Inbox(AuditLog):
     """A part of the store."""
 
     def put_inbox(
@@ -386,7 +387,7 @@ class Inbox(Database):
             values["result"] = result
             return bool(connection.execute(sa.update(table).where(*queued).values(**values)).rowcount)
 
-    def replay_inbox(self, number: int) -> Put:
+    def replay_inbox(self, number: int, by: str = "") -> Put:
         """Ask for the same again, in a new row that names the old one; it is decided anew.
 
         Raises:
@@ -415,7 +416,9 @@ class Inbox(Database):
                 "replay_of": number,
                 "result": {},
             }
-            return Put(connection.scalars(sa.insert(table).returning(table.c.id), row).one(), is_new=True)
+            new = connection.scalars(sa.insert(table).returning(table.c.id), row).one()
+            self._log(connection, by, "delivery.replay", f"delivery {number}", {"delivery": new})
+            return Put(new, is_new=True)
 
     def _named(self, connection: Connection, row: InboxRow) -> int | None:
         """The repository that the delivery names, when it was registered since."""

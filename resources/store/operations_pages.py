@@ -26,6 +26,12 @@ _GATE_COLUMNS = (
 )  # fmt: skip
 """Without the report, which may be long."""
 
+_DELIVERY_COLUMNS = (
+    "id", "source", "provider", "delivery_id", "action", "received_at", "state", "decision", "audit_type", "run_id",
+    "replay_of", "decided_at", "finished_at",
+)  # fmt: skip
+"""Without the document, which is as long as its sender made it."""
+
 
 class GateFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which gates are shown."""
@@ -34,6 +40,25 @@ class GateFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Part of the repository's key or of the change's title, in any case."""
     status: str = ""
     team: str = ""
+    offset: int = 0
+    limit: int = 25
+
+
+class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which deliveries are shown."""
+
+    text: str = ""
+    """Part of the repository's key, of the delivery's id, or of the action, in any case."""
+    state: str = ""
+    offset: int = 0
+    limit: int = 25
+
+
+class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which changes of the audit log are shown."""
+
+    text: str = ""
+    """Part of who, what or on which, in any case."""
     offset: int = 0
     limit: int = 25
 
@@ -88,6 +113,89 @@ class OperationsPages(Database):
         with self._reading() as connection:
             found = connection.execute(statement.where(gates.c.judged_at >= since).order_by(gates.c.judged_at))
             return [(at, status) for at, status in found.tuples()]
+
+    # --- deliveries -------------------------------------------------------------------------------------------
+
+    def delivery_page(self, wanted: DeliveryFilter, team_id: int | None = None) -> tuple[list[Row], int]:
+        """Deliveries of one page, newest first, and how many there are on all pages.
+
+        Each: id, source, provider, delivery_id, action, received_at, state, decision, audit_type, run_id, replay_of,
+        decided_at, finished_at, repository ('' where none is registered). Of those only who sees all teams is shown.
+        """
+        inbox = tables.inbox
+        statement = _deliveries(team_id)
+        if wanted.text:
+            columns = (tables.repositories.c.key, inbox.c.delivery_id, inbox.c.action)
+            statement = statement.where(sa.or_(*(one.icontains(wanted.text, autoescape=True) for one in columns)))
+        if wanted.state:
+            statement = statement.where(inbox.c.state == wanted.state)
+        total = statement.with_only_columns(sa.func.count())
+        page = statement.order_by(inbox.c.id.desc()).offset(wanted.offset).limit(min(wanted.limit, ROWS_MAX))
+        with self._reading() as connection:
+            rows = [dict(row) for row in connection.execute(page).mappings()]
+            return rows, connection.scalar(total) or 0
+
+    def delivery(self, number: int, team_id: int | None = None) -> Row:
+        """One delivery as in `delivery_page`.
+
+        Raises:
+            UnknownRecord: there is none, or it is not shown to the team.
+        """
+        with self._reading() as connection:
+            statement = _deliveries(team_id).where(tables.inbox.c.id == number)
+            row = connection.execute(statement).mappings().one_or_none()
+        if row is None:
+            msg = f"there is no delivery {number}"
+            raise UnknownRecord(msg)
+        return dict(row)
+
+    def delivery_states(self, team_id: int | None = None) -> dict[str, int]:
+        """How many deliveries are in each state that one is in."""
+        state = tables.inbox.c.state
+        statement = sa.select(state, sa.func.count()).group_by(state)
+        if team_id is not None:
+            statement = _deliveries(team_id).with_only_columns(state, sa.func.count()).group_by(state)
+        with self._reading() as connection:
+            return dict(list(connection.execute(statement).tuples()))
+
+    # --- the audit log, and what the server holds -------------------------------------------------------------
+
+    def log_page(self, wanted: LogFilter) -> tuple[list[Row], int]:
+        """Changes of one page, newest first, and how many there are on all pages; the columns of `audit_log`."""
+        table = tables.audit_log
+        statement = sa.select(table)
+        if wanted.text:
+            columns = (table.c.actor, table.c.action, table.c.target)
+            statement = statement.where(sa.or_(*(one.icontains(wanted.text, autoescape=True) for one in columns)))
+        total = statement.with_only_columns(sa.func.count())
+        page = statement.order_by(table.c.id.desc()).offset(wanted.offset).limit(min(wanted.limit, ROWS_MAX))
+        with self._reading() as connection:
+            rows = [dict(row) for row in connection.execute(page).mappings()]
+            return rows, connection.scalar(total) or 0
+
+    def holdings(self) -> Row:
+        """What the store is and holds: database, schema, repositories, audits, gates, deliveries, findings (open)."""
+        counted = {
+            "repositories": sa.select(sa.func.count())
+            .select_from(tables.repositories)
+            .where(*shown_repositories(None)),
+            "audits": sa.select(sa.func.count()).select_from(tables.audits),
+            "gates": sa.select(sa.func.count()).select_from(tables.gates),
+            "deliveries": sa.select(sa.func.count()).select_from(tables.inbox),
+            "findings": sa.select(sa.func.coalesce(sa.func.sum(tables.latest.c.open), 0)),
+        }
+        with self._reading() as connection:
+            row = {name: connection.scalar(statement) for name, statement in counted.items()}
+            return {**row, "database": connection.dialect.name, "schema": tables.REVISION}
+
+
+def _deliveries(team_id: int | None) -> sa.Select[Any]:
+    inbox, repositories = tables.inbox, tables.repositories
+    key = sa.func.coalesce(repositories.c.key, "").label("repository")
+    columns = [inbox.c[name] for name in _DELIVERY_COLUMNS]
+    statement = sa.select(*columns, key).select_from(inbox)
+    statement = statement.outerjoin(repositories, repositories.c.id == inbox.c.repository_id)
+    return statement if team_id is None else statement.where(repositories.c.team_id == team_id)
 
 
 def _gates(columns: Sequence[Any], team_id: int | None, *, is_named: bool = True) -> sa.Select[Any]:

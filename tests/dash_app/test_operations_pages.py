@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from fleet_samples import BASKET, NOW
 from operations_samples import fill_operations
 
 from dash_app.app import create_app
 from resources.settings import load_settings
-from resources.store import open_store
+from resources.store import open_store, tables
 
-ADDRESSES = ["/gates"]
+ADDRESSES = ["/gates", "/admin", "/admin?tab=deliveries", "/admin?tab=log", "/admin?tab=server"]
 """Pages that answer without anything in the store."""
 FILLED = ["/gates?status=failed", "/gates?q=basket&page=2", "/gates/1", "/gates/2", "/gates/3"]
 """Pages of what the samples have."""
@@ -28,7 +32,15 @@ def mounted(folder: Path, *, is_filled: bool) -> Iterator[TestClient]:
             fill_operations(store)
         server = create_app(store, load_settings({"ELDER_HOME": str(folder)}))
         with TestClient(server, base_url="http://localhost") as client:
+            if is_filled:
+                client.headers.update(as_person(client, "admin"))
             yield client
+
+
+def as_person(client: TestClient, role: str, team: str | None = None) -> dict[str, str]:
+    """Headers of somebody with a role."""
+    store = cast("FastAPI", client.app).state.store
+    return {"Authorization": f"Bearer {store.create_token(role, role, days=1, team=team, by='root')[1]}"}
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +107,100 @@ def test_the_export_of_a_gate_says_how_each_finding_stands(filled: TestClient):
     rows = list(csv.DictReader(io.StringIO(filled.get("/csv/gates/1").text)))
     assert [row["standing"] for row in rows] == ["failing", "new", "suppressed", "fixed"]
     assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "@"))]
+
+
+# --- administration -----------------------------------------------------------------------------------------
+
+
+def test_a_viewer_sees_nothing_of_the_administration(filled: TestClient):
+    viewer = as_person(filled, "viewer")
+    page = filled.get("/admin?tab=log", headers=viewer)
+    assert page.status_code == 200
+    assert "for maintainers and administrators" in page.text
+    assert "token.create" not in page.text
+    assert filled.get("/csv/admin?tab=log", headers=viewer).text.count("\n") == 1
+
+
+def test_a_maintainer_of_a_team_sees_its_deliveries_and_nothing_else(filled: TestClient):
+    growth = as_person(filled, "maintainer", "growth")
+    assert "Nothing came in yet" in filled.get("/admin", headers=growth).text
+    payments = as_person(filled, "maintainer", "payments")
+    page = filled.get("/admin?tab=tokens", headers=payments).text
+    assert "/api/v1/webhook-deliveries/2/replay" in page
+    assert "/api/v1/webhook-deliveries/3/replay" not in page
+    assert "/api/v1/tokens" not in page
+
+
+def test_a_delivery_says_what_was_decided_and_why_and_offers_replay_once_it_ended(filled: TestClient):
+    page = filled.get("/admin?tab=deliveries").text
+    assert "only &lt;b&gt;x&lt;/b&gt; files changed" in page
+    assert "/api/v1/webhook-deliveries/2/replay" in page
+    assert "/api/v1/webhook-deliveries/1/replay" not in page
+    assert "d-2" not in filled.get("/admin?tab=deliveries&state=waiting").text
+
+
+def test_tokens_show_how_they_stand_and_never_themselves(filled: TestClient):
+    page = filled.get("/admin").text
+    assert "ann &lt;b&gt;x&lt;/b&gt;" in page
+    assert "revoked" in page
+    assert not re.search(r"elder_[0-9A-Za-z]{49}", page)
+
+
+def test_the_log_says_that_its_chain_is_verified(filled: TestClient):
+    page = filled.get("/admin?tab=log").text
+    assert "verified" in page
+    assert "token.revoke" in page
+
+
+def test_the_log_says_where_its_chain_is_broken(tmp_path: Path):
+    for client in mounted(tmp_path, is_filled=True):
+        store = cast("FastAPI", client.app).state.store
+        with store._writing() as connection:
+            changed = sa.update(tables.audit_log).where(tables.audit_log.c.id == 2).values(actor="somebody else")
+            connection.execute(changed)
+        assert "The chain is broken at change 2: it was changed." in client.get("/admin?tab=log").text
+
+
+def test_a_token_is_made_shown_once_and_revoked(filled: TestClient):
+    wish = {"name": "ci", "role": "viewer", "days": "7", "team": "payments"}
+    made = filled.post("/api/v1/tokens", json=wish)
+    assert made.status_code == 201
+    mine = {"Authorization": f"Bearer {made.json()['token']}"}
+    assert filled.get("/gates", headers=mine).status_code == 200
+    assert made.json()["token"] not in filled.get("/admin").text
+    assert "token" not in filled.delete(f"/api/v1/tokens/{made.json()['id']}").json()
+    assert filled.get("/gates", headers=mine).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("wish", "status"),
+    [
+        ({"role": "root"}, 400),
+        ({"days": 0}, 400),
+        ({"name": ""}, 400),
+        ({"name": "a\u0007"}, 400),
+        ({"team": "no"}, 404),
+    ],
+)
+def test_a_token_that_cannot_be_meant_is_refused(filled: TestClient, wish: dict[str, object], status: int):
+    given = {"name": "ci", "role": "viewer", "days": 7, "team": "", **wish}
+    assert filled.post("/api/v1/tokens", json=given).status_code == status
+
+
+def test_only_an_admin_of_all_teams_makes_tokens(filled: TestClient):
+    given = {"name": "ci", "role": "admin", "days": 7}
+    for role, team in (("maintainer", None), ("admin", "payments")):
+        assert filled.post("/api/v1/tokens", json=given, headers=as_person(filled, role, team)).status_code == 403
+
+
+def test_what_has_ended_is_replayed_and_what_waits_is_not(tmp_path: Path):
+    for client in mounted(tmp_path, is_filled=True):
+        assert client.post("/api/v1/webhook-deliveries/2/replay").json() == {"id": 4, "replay_of": 2}
+        assert client.post("/api/v1/webhook-deliveries/1/replay").status_code == 409
+        assert client.post("/api/v1/webhook-deliveries/99/replay").status_code == 404
+        other = as_person(client, "maintainer", "growth")
+        assert client.post("/api/v1/webhook-deliveries/2/replay", headers=other).status_code == 404
+        assert (
+            client.post("/api/v1/webhook-deliveries/2/replay", headers=as_person(client, "viewer")).status_code == 403
+        )
+        assert "delivery.replay" in client.get("/admin?tab=log").text

@@ -57,3 +57,13 @@ def test_the_bars_leave_out_what_never_happened():
     figure = figures_operations.gate_bars(weeks, texts)
     assert [list(bar.y) for bar in figure.data] == [[1], [2]]
     assert figure.layout.barmode == "stack"
+
+
+@pytest.mark.parametrize(
+    ("days", "is_revoked", "state"),
+    [(30, True, "revoked"), (0, False, "expired"), (14, False, "expiring"), (15, False, "valid")],
+)
+def test_how_a_token_stands(days, is_revoked, state):
+    now = at(MONDAY)
+    expires = now + dt.timedelta(days=days)
+    assert views_operations.token_state(expires, now if is_revoked else None, now) == state
