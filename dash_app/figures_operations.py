@@ -9,9 +9,6 @@ import plotly.graph_objects as go
 
 from dash_app.figures import NO_SCORE_COLOUR, STATUS_COLOURS, laid_out
 
-PATTERNS = {"passed": "", "failed": "/", "other": "."}
-"""Bars are told apart without colour too."""
-
 
 def gate_bars(weeks: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> go.Figure:
     """Judged changes by week, stacked by how they came out.
@@ -28,10 +25,7 @@ def gate_bars(weeks: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> g
             x=[row["week"] for row in weeks],
             y=[row[name] for row in weeks],
             name=texts[name],
-            marker={
-                "color": STATUS_COLOURS.get(name, NO_SCORE_COLOUR),
-                "pattern": {"shape": PATTERNS[name], "size": 6, "solidity": 0.25, "fgcolor": "rgba(255,255,255,0.7)"},
-            },
+            marker={"color": STATUS_COLOURS.get(name, NO_SCORE_COLOUR)},
         )
     laid_out(figure, texts["title"], x=texts["week"], y=texts["changes"], height=260)
     figure.update_layout(barmode="stack", showlegend=True, legend={"y": -0.28, "yanchor": "top"}, margin={"b": 70})

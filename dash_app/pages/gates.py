@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 
 from dash_app import figures_operations, views_operations
 from dash_app.components import parts
+from dash_app.components.findings import severity_badge
 from dash_app.components.links import commit, outward, run_link
 from dash_app.components.parts import Child, Column
 from dash_app.components.states import create_empty
@@ -252,7 +253,7 @@ def _findings(
     ]
     cells: list[Callable[[Mapping[str, Any]], Child]] = [
         _place_and_message,
-        lambda row: parts.badge(row["severity"]),
+        lambda row: severity_badge(request, row["severity"]),
         lambda row: html.A(row["rule"], href=address(f"/rules/{row['rule']}")),
     ]
     if not is_done:
@@ -319,7 +320,7 @@ def _terms(request: PageRequest, row: Mapping[str, Any]) -> Component:
     known: list[tuple[str, Child]] = []
     if terms:
         known += [
-            (t.gettext("Fails from severity"), parts.badge(terms["fails_from"])),
+            (t.gettext("Fails from severity"), severity_badge(request, terms["fails_from"])),
             (
                 t.gettext("Suppressions in the change"),
                 answers.get(terms["new_suppressions"], terms["new_suppressions"]),

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from elder_assets.audit.errors import UnknownRecord
 from resources.store import tables
 from resources.store.database import Database
+from resources.store.pages import known_repositories
 
 Row = dict[str, Any]
 ROWS_MAX = 5_000
@@ -178,7 +179,7 @@ class OperationsPages(Database):
         counted = {
             "repositories": sa.select(sa.func.count())
             .select_from(tables.repositories)
-            .where(*shown_repositories(None)),
+            .where(*known_repositories(None)),
             "audits": sa.select(sa.func.count()).select_from(tables.audits),
             "gates": sa.select(sa.func.count()).select_from(tables.gates),
             "deliveries": sa.select(sa.func.count()).select_from(tables.inbox),
@@ -207,12 +208,5 @@ def _gates(columns: Sequence[Any], team_id: int | None, *, is_named: bool = True
         .select_from(gates)
         .join(repositories, repositories.c.id == gates.c.repository_id)
         .outerjoin(teams, teams.c.id == repositories.c.team_id)
-        .where(*shown_repositories(team_id))
+        .where(*known_repositories(team_id))
     )
-
-
-def shown_repositories(team_id: int | None) -> list[sa.ColumnElement[bool]]:
-    """Registered, and of the team of whoever has one."""
-    repositories = tables.repositories
-    shown: list[sa.ColumnElement[bool]] = [repositories.c.removed_at.is_(None)]
-    return shown if team_id is None else [*shown, repositories.c.team_id == team_id]
