@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from functools import partial
+
 from fastapi import FastAPI
 
 from dash_app.api.errors import add_error_answers
@@ -9,7 +13,9 @@ from dash_app.api.routes import add_routes
 from dash_app.guard import Guard, is_loopback
 from dash_app.metrics import CountRequests, Metrics
 from dash_app.pages_app import mount_pages
+from elder_assets.audit.errors import StoreError
 from elder_assets.version import elder_version
+from resources.self_watch import report_api
 from resources.settings import Settings
 from resources.store import Store
 
@@ -32,5 +38,11 @@ def create_app(store: Store, settings: Settings) -> FastAPI:
     add_routes(app, store, settings)
     mount_pages(app, store, settings)  # last, because pages answer whatever path is left
     app.add_middleware(Guard, store=store, is_local=is_loopback(settings.host))
-    app.add_middleware(CountRequests, metrics=metrics)
+    app.add_middleware(CountRequests, metrics=metrics, report=partial(_report, store))
     return app
+
+
+def _report(store: Store, p95_ms: float) -> None:
+    """Tell the self-watch how slow the API was; what cannot be kept is not worth an answer."""
+    with contextlib.suppress(StoreError):
+        report_api(store, p95_ms, int(time.time()))

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
+from collections import deque
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 10)
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+
+
+REPORT_SECONDS = 30.0
+"""How often the p95 of the API is reported."""
+RECENT_MAX = 2_000
 
 
 class Metrics:
@@ -26,9 +35,12 @@ class Metrics:
 class CountRequests:
     """Counts each HTTP request by method, route template and status."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, report: Callable[[float], None] | None = None) -> None:
         self._app = app
         self._metrics = metrics
+        self._report = report
+        self._recent: deque[float] = deque(maxlen=RECENT_MAX)
+        self._reported = time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -50,3 +62,15 @@ class CountRequests:
             method = scope["method"] if scope["method"] in METHODS else "other"
             self._metrics.requests.labels(method, route, str(status)).inc()
             self._metrics.seconds.labels(method, route).observe(time.monotonic() - started)
+            if scope["path"].startswith("/api/"):
+                self._recent.append(time.monotonic() - started)
+            if self._report and self._recent and time.monotonic() - self._reported > REPORT_SECONDS:
+                self._reported, slow = time.monotonic(), p95(self._recent) * 1000
+                self._recent.clear()
+                asyncio.get_running_loop().run_in_executor(None, self._report, slow)
+
+
+def p95(values: Sequence[float] | deque[float]) -> float:
+    """The value that 95 % of the values do not exceed (nearest rank)."""
+    ordered = sorted(values)
+    return ordered[math.ceil(0.95 * len(ordered)) - 1]

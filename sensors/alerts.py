@@ -9,6 +9,7 @@ import dagster as dg
 
 from resources.alerting import Delivered, Told, deliver, tell
 from resources.dagster_resources import ElderResource
+from resources.self_watch import watch
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.alert_turns import MARK
@@ -16,7 +17,10 @@ from resources.store.alert_turns import MARK
 
 def tick(store: Store, settings: Settings, now: int) -> str:
     """Decide and deliver once; what was done, in words."""
-    return said(tell(store, settings, now), deliver(store, settings, now))
+    told = tell(store, settings, now)
+    unwell = watch(store, settings, now)
+    done = said(told, deliver(store, settings, now))
+    return f"{done}; Elder is not well: {', '.join(event.what for event in unwell)}" if unwell else done
 
 
 def said(told: Told, delivered: Delivered) -> str:

@@ -41,6 +41,7 @@ from resources.store.inbox import Inbox
 from resources.store.load import Load
 from resources.store.operations_pages import OperationsPages
 from resources.store.repository_pages import RepositoryPages
+from resources.store.samples import Samples
 from resources.store.scorecards import Scorecards
 from resources.store.tiers import Tiers
 
@@ -78,6 +79,7 @@ class Store(
     Imports,
     Alerts,
     CircuitRows,
+    Samples,
     Gates,
     Scorecards,
     Load,
