@@ -9,6 +9,9 @@ from typing import Any
 
 import msgspec
 
+STATUS_ORDER = {
+    name: place for place, name in enumerate(("passed", "warning", "failed", "error", "insufficient", "not applicable"))
+}
 JUDGED = ("finding", "pass")
 """Outcomes that enter a score; others mean that the question did not arise or could not be answered."""
 RULES_NAMED = 3
@@ -76,9 +79,8 @@ def move_of(
 
 def status_shares(statuses: Mapping[str, int]) -> list[tuple[str, int, float]]:
     """(status, repositories, share) in the order of the eye: passed, warning, failed, others."""
-    order = ("passed", "warning", "failed", "error", "insufficient", "not applicable")
     total = sum(statuses.values())
-    names = [name for name in order if statuses.get(name)] + sorted(set(statuses) - set(order))
+    names = sorted(statuses, key=lambda name: (STATUS_ORDER.get(name, len(STATUS_ORDER)), name))
     return [(name, statuses[name], statuses[name] / total) for name in names]
 
 

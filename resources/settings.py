@@ -131,7 +131,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         canary_share=share,
         canary_ruler=ruler,
         given=tuple(sorted(name for name in environment if name.startswith("ELDER_"))),
-        secrets=Secrets(environment),
+        secrets=Secrets(dict(environment)),  # the process's own cannot be handed to other processes
         alert_secrets=_alert_secrets(environment),
         alert_hosts=_hosts(environment, "ELDER_ALERT_HOSTS"),
     )

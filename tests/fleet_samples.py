@@ -14,6 +14,7 @@ from elder_assets.audit.model import Finding, Severity, Snapshot, Status, Tier, 
 from elder_assets.audit.ruler import default_ruler
 from elder_assets.audit.suppression import Applied
 from elder_assets.audit.testing import MemorySource
+from elder_assets.team_scorecard import make_scorecard
 from resources.store import Store
 from resources.store.findings import FileNow, Observed
 
@@ -98,3 +99,5 @@ def fill(store: Store) -> None:
     store.record_failure(BROKEN, "the host said 404 <b>no</b>")
     store.record_weeks(BASKET, weeks([60, 62, 64, 70, 72, 80]), RULER.document())
     store.record_weeks(TILL, weeks([90, 90, 90, 90, 90, 85]), RULER.document())
+    for team in ("payments", "growth"):
+        store.record_scorecard(team, make_scorecard(store, team, NOW))

@@ -20,6 +20,7 @@ from elder_assets.audit.engine import collect
 from elder_assets.audit.errors import ElderError
 from elder_assets.audit.facts.commit_log import Commit
 from elder_assets.audit.gate_report import to_gate_json
+from elder_assets.team_scorecard import make_scorecard
 from resources.audits import gate_change, judge_opened, open_source, show, terms_for, today
 from resources.file_map import files_of
 from resources.fleet import processes_that_fit, rescore_all
@@ -125,6 +126,9 @@ def main() -> int:
             print(f"{filled.key}  {filled.failure or 'audited'}, {filled.seconds:.1f} s", flush=True)
     for scored in rescore_all(settings, [key for _, key, _ in work], weeks=52):
         print(scored.line(), flush=True)
+    with open_store(settings.store_url) as store:
+        for team in given.team:
+            store.record_scorecard(team, make_scorecard(store, team, store.now()))
     print(f"{len(work)} repositories in {time.monotonic() - started:.0f} s; see them with: make up")
     return 0
 

@@ -33,7 +33,8 @@ def magic_card(
         html.Span(parts.duration(row["duration_ms"])),
     ]
     title = html.H3(html.A(magic_name(request.language, name), href=href))
-    number = html.Strong(parts.number(row["score"], 1))
+    is_judged = row["status"] in views.COUNTED  # what too few rules could judge has no score to be proud of
+    number = html.Strong(parts.number(row["score"] if is_judged else None, 1))
     return html.Li(
         [
             html.Div([title, parts.status_badge(request, row["status"])], className="magic-head"),

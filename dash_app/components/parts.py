@@ -43,6 +43,11 @@ def plain_text(text: object, *, limit: int = 400) -> Component:
     return html.Bdi([html.Code(piece) if index % 2 else piece for index, piece in enumerate(pieces) if piece])
 
 
+def plain_lines(text: str) -> str:
+    """A text of several lines, each without control characters."""
+    return "\n".join(plain(line) for line in text.split("\n"))
+
+
 def sentence(text: str) -> Component:
     """A text of a rule's documentation, which begins in lower case there."""
     return plain_text(text[:1].upper() + text[1:], limit=2_000)

@@ -113,3 +113,27 @@ def standing_name(language: str, standing: str) -> str:
         "moved": t.pgettext("finding", "moved"),
     }
     return str(names.get(standing, standing))
+
+
+def tier_name(language: str, tier: str) -> str:
+    """What a rule may do, for people."""
+    t = translator(language)
+    names = {
+        "gate": t.pgettext("tier", "may fail a check"),
+        "advise": t.pgettext("tier", "advises"),
+        "shadow": t.pgettext("tier", "is tried out"),
+    }
+    return str(names.get(tier, tier))
+
+
+def level_name(language: str, level: str) -> str:
+    """A level of a scorecard, for people."""
+    t = translator(language)
+    names = {
+        "": t.pgettext("level", "none"),
+        "none": t.pgettext("level", "none"),
+        "bronze": t.pgettext("level", "Bronze"),
+        "silver": t.pgettext("level", "Silver"),
+        "gold": t.pgettext("level", "Gold"),
+    }
+    return str(names.get(level, level))

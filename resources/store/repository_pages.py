@@ -197,6 +197,47 @@ class RepositoryPages(Pages):
         with self._reading() as connection:
             return [dict(row) for row in connection.execute(statement).mappings()]
 
+    # --- teams -------------------------------------------------------------------------------------------------
+
+    def team_rows(self, team_id: int | None = None) -> list[Row]:
+        """Teams in order of key: id, key, name, repositories, audited, score (mean), open, gating."""
+        teams, repositories, latest = tables.teams, tables.repositories, tables.latest
+        own = sa.and_(repositories.c.team_id == teams.c.id, repositories.c.removed_at.is_(None))
+        statement = (
+            sa.select(
+                teams.c.id,
+                teams.c.key,
+                teams.c.name,
+                sa.func.count(repositories.c.id).label("repositories"),
+                sa.func.count(latest.c.repository_id).label("audited"),
+                sa.func.avg(latest.c.score).label("score"),
+                sa.func.coalesce(sa.func.sum(latest.c.open), 0).label("open"),
+                sa.func.coalesce(sa.func.sum(latest.c.critical + latest.c.high), 0).label("gating"),
+            )
+            .join(repositories, own, isouter=True)
+            .join(latest, latest.c.repository_id == repositories.c.id, isouter=True)
+            .where(teams.c.removed_at.is_(None))
+            .group_by(teams.c.id, teams.c.key, teams.c.name)
+            .order_by(teams.c.key)
+        )
+        if team_id is not None:
+            statement = statement.where(teams.c.id == team_id)
+        with self._reading() as connection:
+            return [dict(row) for row in connection.execute(statement).mappings()]
+
+    def scorecard_now(self, team_id: int) -> list[Row]:
+        """The newest week of a team's scorecard, by repository and magic: the columns of `scorecards`, repository."""
+        table, repositories = tables.scorecards, tables.repositories
+        newest = sa.select(sa.func.max(table.c.week)).where(table.c.team_id == team_id).scalar_subquery()
+        statement = (
+            sa.select(table, repositories.c.key.label("repository"))
+            .join(repositories, repositories.c.id == table.c.repository_id)
+            .where(table.c.team_id == team_id, table.c.week == newest, repositories.c.removed_at.is_(None))
+            .order_by(repositories.c.key, table.c.magic)
+        )
+        with self._reading() as connection:
+            return [dict(row) for row in connection.execute(statement).mappings()]
+
     # --- rules and magics across the fleet ---------------------------------------------------------------------
 
     def rule_totals(self, team_id: int | None = None) -> dict[str, Row]:

@@ -17,7 +17,7 @@ from dash_app.pages_app import found_pages
 from resources.settings import load_settings
 from resources.store import open_store
 
-ADDRESSES = ["/"]
+ADDRESSES = ["/", "/teams", "/magics", "/rules", "/rules/TDD002", "/magics/tdd"]
 """Pages that answer without anything in the store."""
 HERE = f"/repositories/{BASKET}"
 FILLED = [
@@ -30,6 +30,10 @@ FILLED = [
     f"/repositories/{BROKEN}",
     f"/repositories/{BROKEN}?tab=history",
     f"/repositories/{NEW}",
+    "/teams/payments",
+    "/rules?magic=strict&sort=open&order=desc&q=a",
+    "/rules/STR013",
+    "/magics/strict?order=desc&page=1",
     "/findings/1",
     "/findings/2",
 ]
@@ -76,7 +80,9 @@ def test_a_page_shows_what_the_store_has_before_any_script_ran(filled: TestClien
     assert "\u202e" not in answer.text
 
 
-@pytest.mark.parametrize("address", ["/repositories/nobody/knows", "/findings/999999"])
+@pytest.mark.parametrize(
+    "address", ["/repositories/nobody/knows", "/findings/999999", "/teams/none", "/magics/none", "/rules/ABC999"]
+)
 def test_what_is_not_there_is_not_found(filled: TestClient, address: str):
     answer = filled.get(address)
     assert answer.status_code == 404
@@ -94,6 +100,10 @@ def test_a_team_sees_neither_repositories_nor_findings_of_another(tmp_path: Path
             assert "basket" not in client.get("/").text
             assert client.get(HERE).status_code == 404
             assert client.get("/findings/1").status_code == 404
+            assert client.get("/teams/payments").status_code == 404
+            assert "Payments" not in client.get("/teams").text
+            assert "basket" not in client.get("/rules/STR013").text
+            assert "basket" not in client.get("/magics/strict").text
             assert BASKET not in client.get("/csv/fleet").text
             assert client.get(f"/csv{HERE}").status_code == 404
 
