@@ -116,20 +116,21 @@ def advance(
     Returns:
         A move for every active and every arriving finding, and their count.
     """
-    now = [finding for finding in found if _counts(finding)]
+    now = [finding for finding in found if is_counted(finding)]
     held = {id(item.finding): item.by for item in suppressed}
     active, closed = _by_standing(known)
     changes = match([item.finding for item in active.values()], now)
     moves = [_kept(active[id(pair.before)], pair.after, held) for pair in changes.existing]
     moves += _arrivals(changes, closed, held, evidence)
     stayed = _unchanged_code(changes.fixed, evidence)
-    quiet = [finding for finding in found if not _counts(finding)]
+    quiet = [finding for finding in found if not is_counted(finding)]
     stayed |= {id(pair.before) for pair in match(changes.fixed, quiet).existing}
     moves += [_gone(active[id(finding)], finding, evidence, stayed) for finding in changes.fixed]
     return moves, _count(len(active), moves)
 
 
-def _counts(finding: Finding) -> bool:
+def is_counted(finding: Finding) -> bool:
+    """Whether a finding has a life: notices and findings of shadow rules have none."""
     return finding.severity is not Severity.INFO and finding.tier is not Tier.SHADOW
 
 

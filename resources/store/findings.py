@@ -22,6 +22,7 @@ from elder_assets.audit.finding_states import (
     Move,
     Standing,
     advance,
+    is_counted,
 )
 from elder_assets.audit.model import Finding, MagicResult, Severity, Status, Tier, Verdict
 from elder_assets.audit.scoring import rounded
@@ -459,9 +460,13 @@ def _magic_summary(magic: MagicResult) -> list[Any]:
 
 def _magic_row(repository_id: int, row: Mapping[str, Any], shown: Verdict) -> dict[str, Any]:
     (magic,) = (magic for magic in shown.magics if magic.magic == row["magic"])
+    rules = {outcome.rule for outcome in magic.outcomes}
+    own = [finding for finding in shown.findings if finding.rule in rules and is_counted(finding)]
     return {
         "repository_id": repository_id,
         **storable(row),
+        "findings": len(own),
+        "suggestions": sum(bool(finding.remedy) for finding in own),
         "units": sum(outcome.units for outcome in magic.outcomes),
         "affected": sum(outcome.affected for outcome in magic.outcomes),
     }

@@ -105,10 +105,12 @@ def test_a_change_request_moves_nothing(store: Store):
 
 def test_the_latest_rows_are_what_is_shown(store: Store):
     store.add_repository(KEY, "x")
-    made = audited("1", finding("a"), finding("b", severity=Severity.CRITICAL))
+    made = audited("1", finding("a"), finding("b", severity=Severity.CRITICAL), finding("c", severity=Severity.INFO))
     record(store, made, held(path="b.py"))
     latest = store.latest(KEY)
     assert (latest.commit, latest.ruler, latest.audited_at) == ("1" * 40, made.ruler, NOON)
+    (magic,) = store.latest_magics(KEY)
+    assert (magic["findings"], magic["suggestions"]) == (1, 1)  # neither the suppressed one nor the notice
     (row,) = store.latest_rows()
     assert (row["open"], row["suppressed"], row["critical"], row["high"]) == (1, 1, 0, 1)
     assert (row["status"], row["score"]) == ("warning", 79.0)  # an open gate HIGH caps at 79
