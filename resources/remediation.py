@@ -30,7 +30,7 @@ def remedy(store: Store, settings: Settings, row: InboxRow) -> str:
     known: dict[str, Callable[[], str]] = {
         "re_audit": lambda: _audit(store, [target], row),
         "retry_failed": lambda: _audit(store, _failing(store), row),
-        "sweep": lambda: _audit(store, [repository.key for repository in store.repositories()], row),
+        "sweep": lambda: "a sweep is started",
         "evict_cache": lambda: _evict(settings, store.repository(target).key),
         "prune_caches": lambda: _prune(settings),
         "pause_host": lambda: _pause(store, target, row),

@@ -11,6 +11,7 @@ import dagster as dg
 import msgspec
 
 from elder_assets.audit.errors import ElderError
+from elder_assets.partitions import SWEEP_JOB
 from resources.alerts_in import NOTICE, REMEDIATION
 from resources.dagster_resources import ElderResource
 from resources.remediation import remedy, tell_notice
@@ -74,17 +75,19 @@ def _doing(row: InboxRow, state: str, reason: str) -> Doing:
     return Doing(row, decision)
 
 
-def work(store: Store, settings: Settings, now: int) -> str:
-    """Decide what waits, and do it; in words."""
+def work(store: Store, settings: Settings, now: int) -> tuple[str, list[int]]:
+    """Decide what waits, and do it: in words, and the rows that ask for a sweep."""
     rows = store.waiting_inbox(ROWS_A_TICK, (REMEDIATION, NOTICE, POSTPONED))
     if not rows:
-        return "no alert asks for anything"
+        return "no alert asks for anything", []
     done_at = store.remedied_since(now - COOLDOWN_SECONDS)
     ordered = sorted(rows, key=lambda row: row.id)
     doing, held = decide(ordered, done_at, store.resting_hosts(now), now)
     taken = {decision.row for decision in store.decide_inbox([one.decision for one in doing])}
-    said = [_done(store, settings, one, now) for one in doing if one.decision.row in taken]
-    return "; ".join([*said, *held])[:1000]
+    mine = [one for one in doing if one.decision.row in taken]
+    said = [_done(store, settings, one, now) for one in mine]
+    sweeps = [one.row.id for one in mine if one.decision.state == "queued" and key_of(one.row)[0] == "sweep"]
+    return "; ".join([*said, *held])[:1000], sweeps
 
 
 def _done(store: Store, settings: Settings, one: Doing, now: int) -> str:
@@ -108,11 +111,14 @@ def _done(store: Store, settings: Settings, one: Doing, now: int) -> str:
 
 @dg.sensor(
     name="remediation_sensor",
+    job_name=SWEEP_JOB,
     minimum_interval_seconds=5,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Does what alerts ask for: audits again, sweeps, evicts caches, pauses git hosts; once within a while.",
 )
-def remediation_sensor(context: dg.SensorEvaluationContext, elder: ElderResource) -> dg.SkipReason:  # noqa: ARG001
-    """Do what waits; runs are asked for through the inbox."""
+def remediation_sensor(context: dg.SensorEvaluationContext, elder: ElderResource) -> dg.SensorResult:  # noqa: ARG001
+    """Do what waits; audits are asked for through the inbox, a sweep is a run."""
     with elder.store() as store:
-        return dg.SkipReason(work(store, elder.settings(), int(time.time())))
+        said, sweeps = work(store, elder.settings(), int(time.time()))
+    requests = [dg.RunRequest(run_key=f"sweep:alert:{row}") for row in sweeps]
+    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else said)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,6 +39,7 @@ from resources.store import Store, open_store
 from resources.store.alert_turns import AlertTurn
 
 __all__ = ["url"]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -340,3 +344,39 @@ def test_two_at_once_do_not_double(store, url, home, receiver, clock):
     ids = [message["id"] for message in arrived(receiver)]
     assert len(ids) == len(set(ids)) == 30
     assert actions(store) == ["send"] * 30
+
+
+DIES = """
+import os, signal, sys
+from resources.alerting import tell
+from resources.settings import load_settings
+from resources.store import open_store
+from resources.store.alert_turns import AlertTurn
+
+real, turns = AlertTurn.read, []
+
+def read(self, marks):
+    turns.append(marks)
+    if len(turns) == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(self, marks)
+
+AlertTurn.read = read
+with open_store(sys.argv[1]) as store:
+    tell(store, load_settings({"ELDER_HOME": sys.argv[3]}), int(sys.argv[4]))
+os.kill(os.getpid(), signal.SIGKILL)  # between the last decision and its delivery
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turns", [1, 3, 99], ids=["before-the-first", "in-between", "before-delivery"])
+def test_after_a_kill_each_event_is_one_message(store, url, home, receiver, turns):
+    world(store, rule())
+    for change in range(5):
+        judge(store, change, finding("a"))
+    command = [sys.executable, "-c", DIES, url, str(turns), str(home.home), str(NOW)]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    turn(store, home, receiver, NOW)
+    turn(store, home, receiver, NOW + 5)
+    assert [m["data"]["notices"][0]["event"]["what"] for m in arrived(receiver)] == [f"#{n}" for n in range(5)]
+    assert len({m["id"] for m in arrived(receiver)}) == 5

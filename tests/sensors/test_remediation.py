@@ -6,14 +6,17 @@ import datetime as dt
 import time
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from elder_assets.audit.alerts import AlertRule
+from elder_assets.partitions import SWEEP_JOB
 from resources.alerts_in import Alert, take
+from resources.dagster_resources import ElderResource
 from resources.settings import Settings, load_settings
 from resources.store import Store
 from resources.store.inbox import InboxRow
-from sensors.remediation import COOLDOWN_SECONDS, decide, work
+from sensors.remediation import COOLDOWN_SECONDS, decide, remediation_sensor, work
 
 KEY, HOST = "git.example.org/o/shop", "git.example.org"
 NOW = 1_772_452_800.0
@@ -65,7 +68,7 @@ def ask(store: Store, number: int = 1, status: str = "firing", **labels: str) ->
 
 
 def tick(store: Store, settings: Settings) -> str:
-    return work(store, settings, int(time.time()))
+    return work(store, settings, int(time.time()))[0]
 
 
 def asked(store: Store) -> list[str]:
@@ -90,11 +93,16 @@ def test_what_failed_is_audited_again_and_nothing_else(ready, settings):
     assert asked(ready) == [KEY]
 
 
-def test_a_sweep_asks_for_all(ready, settings):
-    ready.add_repository("git.example.org/o/good", "x")
+@pytest.mark.platform
+def test_a_sweep_is_a_run_of_its_job(ready):
     ask(ready, elder_action="sweep")
-    tick(ready, settings)
-    assert sorted(asked(ready)) == ["git.example.org/o/good", KEY]
+    ask(ready, 2, elder_action="sweep")
+    with dg.instance_for_test() as instance:
+        context = dg.build_sensor_context(instance=instance, resources={"elder": ElderResource()})
+        (request,) = remediation_sensor(context).run_requests
+        assert request.run_key.startswith("sweep:alert:")
+        assert remediation_sensor(context).skip_reason.skip_message == "no alert asks for anything"
+    assert remediation_sensor.job_name == SWEEP_JOB
 
 
 def test_a_host_is_paused_and_resumed(ready, settings):
