@@ -529,7 +529,7 @@ def _project(connection: sa.Connection) -> None:
 def _project_latest(connection: sa.Connection, rules: sa.Table) -> None:
     snapshots, audits = tables.snapshots, tables.audits
     gating = {
-        name: sa.case(((rules.c.severity == name.upper()) & (rules.c.tier == "gate"), rules.c.open), else_=0)
+        name: sa.case(((rules.c.severity == name) & (rules.c.tier == "gate"), rules.c.open), else_=0)
         for name in ("critical", "high")
     }
     sums = {"open": rules.c.open, "suppressed": rules.c.suppressed, **gating}

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import AsyncIterator
 from functools import partial
 
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 
 from dash_app.api.errors import add_error_answers
 from dash_app.api.routes import add_routes
 from dash_app.guard import Guard, is_loopback
+from dash_app.live import LiveEvents
 from dash_app.metrics import CountRequests, Metrics
 from dash_app.pages_app import mount_pages
+from dash_app.registration import Registrar
 from elder_assets.audit.errors import StoreError
 from elder_assets.version import elder_version
 from resources.self_watch import report_api
@@ -20,6 +24,18 @@ from resources.settings import Settings
 from resources.store import Store
 
 OPENAPI = "/api/v1/openapi.json"
+
+
+@contextlib.asynccontextmanager
+async def _running(app: FastAPI) -> AsyncIterator[None]:
+    """What works beside requests, as long as the app is served: registrations and live events."""
+    registrar: Registrar = app.state.registrar
+    live: LiveEvents = app.state.live
+    await live.start()
+    await run_in_threadpool(registrar.start)
+    yield
+    await live.stop()
+    registrar.stop()
 
 
 def create_app(store: Store, settings: Settings) -> FastAPI:
@@ -31,8 +47,10 @@ def create_app(store: Store, settings: Settings) -> FastAPI:
         openapi_url=OPENAPI,
         docs_url=None,
         redoc_url=None,
+        lifespan=_running,
     )
     metrics = Metrics()
+    app.state.registrar, app.state.live = Registrar(store, settings), LiveEvents(store)
     app.state.store, app.state.settings, app.state.metrics = store, settings, metrics
     add_error_answers(app)
     add_routes(app, store, settings)

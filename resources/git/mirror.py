@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,14 @@ def has_commit(git_dir: Path, commit: str) -> bool:
     return bool(run(git_dir, "rev-parse", "--verify", "--quiet", "--end-of-options", name, allowed=(0, 1, 128)))
 
 
-def update_mirror(address: str, key: str, mirrors: Path, *, protocols: tuple[str, ...] = PROTOCOLS) -> Path:
+def update_mirror(
+    address: str,
+    key: str,
+    mirrors: Path,
+    *,
+    protocols: tuple[str, ...] = PROTOCOLS,
+    credential: Mapping[str, str] | None = None,
+) -> Path:
     """Bring the mirror of a checked address up to date and return its git folder.
 
     Raises:
@@ -52,7 +59,7 @@ def update_mirror(address: str, key: str, mirrors: Path, *, protocols: tuple[str
 
     folder = mirror_folder(key, mirrors)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    environment = {**ENVIRONMENT, "GIT_ALLOW_PROTOCOL": ":".join(protocols)}
+    environment = {**ENVIRONMENT, **(credential or {}), "GIT_ALLOW_PROTOCOL": ":".join(protocols)}
     with _locked(folder.with_suffix(".lock")):
         is_new = not (folder / "HEAD").exists()
         repository = git.Repo.init(folder, bare=True) if is_new else git.Repo(folder)

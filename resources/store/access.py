@@ -153,6 +153,12 @@ class Access(AuditLog):
         self._record_use(found)
         return found
 
+    def is_usable(self, number: int) -> bool:
+        """Whether a token holds now."""
+        with self._reading() as connection:
+            found = self._token(connection, number)
+        return found.revoked_at is None and found.expires_at > self._clock()
+
     def _usable(self, connection: Connection, which: sa.ColumnElement[bool], what: str) -> Token:
         row = connection.execute(_tokens().where(which)).mappings().one_or_none()
         if row is None:

@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from elder_assets.audit.errors import ConfigurationError, StoreError
+from elder_assets.audit.errors import ConfigurationError, Conflict, UnknownRecord
 from resources.store import tables
 from resources.store.audit_log import AuditLog
 from resources.store.database import storable
@@ -112,6 +112,7 @@ class Inbox(AuditLog):
         priority: int = NORMAL,
         state: InboxState = "waiting",
         decision: str = "",
+        by: str = "",
     ) -> Put:
         """Keep what was asked, unless (provider, delivery_id) is there already.
 
@@ -125,6 +126,7 @@ class Inbox(AuditLog):
             priority: as Dagster's run queue reads it; higher goes first.
             state: waiting, or skipped where nothing is to be decided.
             decision: why, then.
+            by: the person who asks; then it is a row of the audit log too.
         """
         now = self._clock()
         row = {
@@ -148,6 +150,10 @@ class Inbox(AuditLog):
         with self._writing() as connection:
             number = self._insert_new(connection, table, row)
             if number is not None:
+                asked = {"task_id": number, "repository_id": repository_id}
+                self._log(
+                    connection, by, f"{action}.ask", f"inbox {number}", {**asked, **row["document"]} if by else {}
+                )
                 return Put(number, is_new=True)
             same = (table.c.provider == row["provider"], table.c.delivery_id == row["delivery_id"])
             return Put(connection.scalars(sa.select(table.c.id).where(*same)).one(), is_new=False)
@@ -163,6 +169,7 @@ class Inbox(AuditLog):
         commit: str = "",
         magics: Sequence[str] = (),
         priority: int = NORMAL,
+        by: str = "",
     ) -> Put:
         """Ask for an audit of a registered repository: of its default branch, another branch, or one commit.
 
@@ -180,6 +187,7 @@ class Inbox(AuditLog):
             document=wish,
             repository_id=number,
             priority=priority,
+            by=by,
         )
 
     # --- reading ----------------------------------------------------------------------------------------------
@@ -188,7 +196,7 @@ class Inbox(AuditLog):
         """One row.
 
         Raises:
-            StoreError: there is none.
+            UnknownRecord: there is none.
         """
         with self._reading() as connection:
             return self._inbox_row(connection, number)
@@ -197,7 +205,7 @@ class Inbox(AuditLog):
         row = connection.execute(_rows().where(tables.inbox.c.id == number)).mappings().one_or_none()
         if row is None:
             msg = f"there is no delivery {number}"
-            raise StoreError(msg)
+            raise UnknownRecord(msg)
         return InboxRow(**row)
 
     def waiting_inbox(self, limit: int, actions: Collection[str] = ()) -> list[InboxRow]:
@@ -391,14 +399,15 @@ class Inbox(AuditLog):
         """Ask for the same again, in a new row that names the old one; it is decided anew.
 
         Raises:
-            StoreError: there is no such row, or it has not ended.
+            UnknownRecord: there is no such row.
+            Conflict: it has not ended.
         """
         table, now = tables.inbox, self._clock()
         with self._writing() as connection:
             old = self._inbox_row(connection, number)
             if old.state not in ENDED:
                 msg = f"delivery {number} is {old.state}; only what has ended is replayed"
-                raise StoreError(msg)
+                raise Conflict(msg)
             times = connection.scalar(sa.select(sa.func.count()).where(table.c.replay_of == number)) or 0
             row = {
                 "source": "replay",

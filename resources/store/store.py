@@ -40,7 +40,9 @@ from resources.store.imports import Imports
 from resources.store.inbox import Inbox
 from resources.store.load import Load
 from resources.store.operations_pages import OperationsPages
+from resources.store.projects import Projects
 from resources.store.repository_pages import RepositoryPages
+from resources.store.results import Results
 from resources.store.samples import Samples
 from resources.store.scorecards import Scorecards
 from resources.store.tiers import Tiers
@@ -75,6 +77,8 @@ def open_store(url: str, clock: Clock = now_utc) -> Store:
 
 class Store(
     Access,
+    Projects,
+    Results,
     RepositoryPages,
     Imports,
     Alerts,

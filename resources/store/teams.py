@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from typing import Any, Literal
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from elder_assets.audit.errors import ConfigurationError, UnknownRecord
+from elder_assets.audit.policy import PROFILES
 from resources.store import tables
 from resources.store.audit_log import AuditLog
 from resources.store.database import Repository, storable
@@ -172,13 +174,19 @@ class Teams(AuditLog):
             return [_policy(row) for row in connection.execute(statement.order_by(table.c.id.desc())).mappings()]
 
     def policy_for(self, repository: str) -> str:
-        """The central policy that holds for a repository, as YAML; '' without one."""
+        """The central policy that holds for a repository, as YAML: its team's, else its project's profile, else ''."""
         table = tables.team_policies
         with self._reading() as connection:
-            team_id = self._repository(connection, repository).team_id
+            found = self._repository(connection, repository)
+            team_id = found.team_id
             statement = sa.select(table.c.document).where(table.c.team_id == team_id)
             document: str | None = connection.scalar(statement.order_by(table.c.id.desc()).limit(1))
-            return document or ""
+            if document:
+                return document
+            project = tables.projects
+            settings = connection.scalar(sa.select(project.c.settings).where(project.c.repository_id == found.id))
+            profile = str((settings or {}).get("profile", ""))
+            return f"version: 1\nprofile: {json.dumps(profile)}\n" if profile in PROFILES else ""
 
 
 def _policy(row: Any) -> TeamPolicy:

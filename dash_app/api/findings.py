@@ -1,0 +1,185 @@
+"""Findings of a project, one finding with its history, what people think of it, and wishes that it be left alone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from dash_app.access import MaintainerHere, ViewerHere
+from dash_app.api.models import (
+    Before,
+    FeedbackIn,
+    FeedbackOut,
+    FindingDetail,
+    FindingEvent,
+    FindingOut,
+    FindingPage,
+    Id,
+    Limit,
+    Short,
+    SuppressionDecisionIn,
+    SuppressionIn,
+    SuppressionOut,
+    SuppressionPage,
+)
+from dash_app.api.parts import StoreHere
+from elder_assets.audit.errors import ConfigurationError
+from elder_assets.audit.finding_states import Standing
+from elder_assets.audit.model import Severity
+from elder_assets.audit.registry import MAGIC_ORDER, catalogue
+from elder_assets.audit.ruler import calibration
+from elder_assets.audit.suppression import suppression
+from resources.store import Store
+
+router = APIRouter(prefix="/api/v1", tags=["findings"])
+STATES = ("pending", "approved", "denied")
+
+
+@router.get("/projects/{project_id}/findings", summary="Findings of a project")
+def list_findings(
+    person: ViewerHere,
+    store: StoreHere,
+    project_id: Id,
+    standing: Standing = "open",
+    magic: Annotated[Short | None, Query(description="one of the eight")] = None,
+    rule: Short | None = None,
+    severity: Short | None = None,
+    path: Annotated[Short, Query(description="beginning of the path")] = "",
+    cursor: Before = None,
+    limit: Limit = 50,
+) -> FindingPage:
+    """Newest first."""
+    store.project(project_id, team_id=person.team_id)
+    _known("magic", magic, MAGIC_ORDER)
+    _known("severity", severity, [level.value for level in Severity])
+    found = store.listed_findings(
+        project_id, standing, magic=magic, rule=rule, severity=severity, path=path, before=cursor, limit=limit + 1
+    )
+    shown = found[:limit]
+    return FindingPage(
+        findings=[_finding(row) for row in shown],
+        next_cursor=str(shown[-1]["id"]) if len(found) > limit else None,
+    )
+
+
+def _known(key: str, value: str | None, allowed: Any) -> None:
+    if value is not None and value not in allowed:
+        raise ConfigurationError(key, value, allowed)
+
+
+def _finding(row: dict[str, Any]) -> FindingOut:
+    return FindingOut(**_finding_fields(row))
+
+
+def _finding_fields(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "finding_id": row["id"], "project_id": row["repository_id"]}
+
+
+@router.get("/findings/{finding_id}", summary="One finding")
+def get_finding(person: ViewerHere, store: StoreHere, finding_id: Id) -> FindingDetail:
+    """What it says, what became of it from audit to audit, and what it rests on."""
+    row = store.finding(finding_id, team_id=person.team_id)
+    latest, _ = store.latest_state(row["repository_id"])
+    measured = calibration().get(row["rule"])
+    return FindingDetail(
+        **_finding_fields(row),
+        history=[FindingEvent(**event) for event in store.finding_history(finding_id)],
+        feedback=[FeedbackOut(**said) for said in store.feedback_on(finding_id)],
+        lineage={
+            "rule": row["rule"],
+            "judged_findings": measured.n if measured else 0,
+            "precision": measured.precision if measured else None,
+            "first_audit_id": row["first_audit_id"],
+            "last_audit_id": latest["audit_id"] if latest else None,
+            "ruler": latest["ruler"] if latest else None,
+        },
+    )
+
+
+@router.post("/findings/{finding_id}/feedback", status_code=201, summary="Say what you think of a finding")
+def add_feedback(person: ViewerHere, store: StoreHere, finding_id: Id, said: FeedbackIn) -> FeedbackOut:
+    """Verdicts of people measure the precision of rules."""
+    store.finding(finding_id, team_id=person.team_id)
+    store.add_feedback(finding_id, said.verdict, said.comment, person.name)
+    return FeedbackOut(**store.feedback_on(finding_id)[0])
+
+
+# --- suppressions --------------------------------------------------------------------------------------------
+
+
+@router.get("/suppressions", summary="Requests for suppressions")
+def list_suppressions(
+    person: ViewerHere,
+    store: StoreHere,
+    project_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    state: Short | None = None,
+    cursor: Before = None,
+    limit: Limit = 50,
+) -> SuppressionPage:
+    """Newest first."""
+    _known("state", state, STATES)
+    found = store.suppressions_page(
+        team_id=person.team_id, repository_id=project_id, state=state, before=cursor, limit=limit + 1
+    )
+    shown = found[:limit]
+    return SuppressionPage(
+        suppressions=[_suppression(row) for row in shown],
+        next_cursor=str(shown[-1]["id"]) if len(found) > limit else None,
+    )
+
+
+def _suppression(row: dict[str, Any]) -> SuppressionOut:
+    return SuppressionOut(**row, project_id=row["repository_id"])
+
+
+@router.post("/projects/{project_id}/suppressions", status_code=201, summary="Ask for a suppression")
+def ask_suppression(person: ViewerHere, store: StoreHere, project_id: Id, wanted: SuppressionIn) -> SuppressionOut:
+    """It holds nothing back before somebody else approves it."""
+    project = store.project(project_id, team_id=person.team_id)
+    rule, path, fingerprint = wanted.rule, wanted.path, ""
+    if wanted.finding_id is not None:
+        row = store.finding(wanted.finding_id, team_id=person.team_id)
+        if row["repository_id"] != project_id:
+            raise ConfigurationError("finding_id", wanted.finding_id, f"a finding of project {project_id}")
+        rule, path, fingerprint = row["rule"], row["path"], row["fingerprint"]
+    codes = [known.code for known in catalogue().rules]
+    if rule.startswith("EXT:"):
+        codes.append(rule)
+    if wanted.until <= store.now().date():
+        raise ConfigurationError("until", wanted.until.isoformat(), "a day after today")
+    held = suppression(
+        [rule], wanted.reason, wanted.until, codes, origin="request", place="api", path=path, fingerprint=fingerprint
+    )
+    made = store.request_suppression(project.key, held, person.name, wanted.finding_id)
+    return _suppression(store.suppression_of(made.id, team_id=person.team_id))
+
+
+@router.post("/suppressions/{number}/approve", summary="Approve a suppression")
+def approve(
+    person: MaintainerHere, store: StoreHere, number: Id, decision: SuppressionDecisionIn | None = None
+) -> SuppressionOut:
+    """Whoever asked for it cannot approve it."""
+    return _decide(store, person.team_id, number, person.name, decision, is_approved=True)
+
+
+@router.post("/suppressions/{number}/deny", summary="Deny a suppression")
+def deny(
+    person: MaintainerHere, store: StoreHere, number: Id, decision: SuppressionDecisionIn | None = None
+) -> SuppressionOut:
+    """Whoever asked for it cannot deny it."""
+    return _decide(store, person.team_id, number, person.name, decision, is_approved=False)
+
+
+def _decide(
+    store: Store,
+    team_id: int | None,
+    number: int,
+    by: str,
+    decision: SuppressionDecisionIn | None,
+    *,
+    is_approved: bool,
+) -> SuppressionOut:
+    store.suppression_of(number, team_id=team_id)
+    store.decide(number, is_approved=is_approved, decided_by=by, reason=decision.reason if decision else "")
+    return _suppression(store.suppression_of(number, team_id=team_id))

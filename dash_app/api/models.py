@@ -1,0 +1,581 @@
+"""Requests and answers of the API: shapes, bounds and examples. Names carry units; unknown fields are refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+from fastapi import Path, Query
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from resources.store.projects import ProjectStatus, Scaling, Tier
+
+BIGGEST_ID = 2**63 - 1
+PAGE_MAX = 200
+
+Text = Annotated[str, StringConstraints(max_length=2_000, pattern=r"^[^\x00]*$")]
+Short = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Id = Annotated[int, Path(ge=1, le=BIGGEST_ID, description="number of the record")]
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="rows of a page")]
+Offset = Annotated[int, Query(ge=0, le=1_000_000, description="rows to pass over; a cursor is faster")]
+Before = Annotated[int | None, Query(ge=1, le=BIGGEST_ID, description="`next_cursor` of the page before")]
+
+
+class Request(BaseModel):
+    """What comes in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Answer(BaseModel):
+    """What goes out."""
+
+
+class Page(Answer):
+    """A page of rows."""
+
+    next_cursor: str | None = Field(description="give it back as `cursor`; null on the last page")
+
+
+class Problem(Answer):
+    """RFC 9457 problem details."""
+
+    type: str = Field(examples=["urn:problem-type:elder:not-found"])
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] = []
+
+
+# --- projects ------------------------------------------------------------------------------------------------
+
+
+class ProjectIn(Request):
+    """A repository to register."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"url": "https://github.com/octo/basket", "team": "payments", "compliance_tags": ["pci"]}]
+        },
+    )
+
+    url: Annotated[str, StringConstraints(min_length=1, max_length=2_000)] = Field(
+        description="https, ssh or user@host:path; never with a password in it"
+    )
+    name: Short = Field("", description="default: the last part of the address")
+    provider: Short = Field("", description="github, gitlab, ...; default: read off the host")
+    team: Short | None = Field(None, description="key of the owning team")
+    credential: Short = Field("", description="a reference, env:NAME or file:/path; never the secret itself")
+    policy: Short = Field("", description="a built-in profile; it holds as long as the team has no policy")
+    tier: Tier = Field("small", description="the first look says which one fits")
+    scaling: Scaling = "auto"
+    is_auto_audited: bool = Field(True, description="audited after every push")
+    is_public: bool = Field(False, description="may be shown without sign-in")
+    channels: Annotated[list[Name], Field(max_length=20)] = []
+    compliance_tags: Annotated[list[Name], Field(max_length=20)] = []
+    settings: dict[str, Any] = Field({}, description="custom settings")
+
+
+class ProjectPatch(Request):
+    """What is to be changed; what is left out stays."""
+
+    name: Name | None = None
+    team: Short | None = Field(None, description="key of the new owner; '' for nobody")
+    credential: Short | None = None
+    tier: Tier | None = None
+    scaling: Scaling | None = None
+    is_auto_audited: bool | None = None
+    is_public: bool | None = None
+    channels: Annotated[list[Name], Field(max_length=20)] | None = None
+    compliance_tags: Annotated[list[Name], Field(max_length=20)] | None = None
+    settings: dict[str, Any] | None = None
+
+
+class ProjectOut(Answer):
+    """A registered repository, and how it stands now."""
+
+    id: int
+    key: str = Field(examples=["github.com/octo/basket"])
+    name: str
+    url: str
+    provider: str
+    team: str | None
+    status: ProjectStatus
+    reason: str = Field(description="why it was refused")
+    credential: str = Field(description="the reference, never the secret")
+    tier: Tier
+    scaling: Scaling
+    is_auto_audited: bool
+    is_public: bool
+    channels: list[str]
+    compliance_tags: list[str]
+    settings: dict[str, Any]
+    first_look: dict[str, Any] = Field(
+        description="files, bytes, commits, languages, ci, recommended profile and tier with reasons, expected seconds"
+    )
+    default_branch: str
+    web_url: str
+    has_webhook: bool
+    added_at: dt.datetime
+    changed_at: dt.datetime
+    audit_status: str | None = Field(description="null before the first audit")
+    score: float | None = Field(description="0-100")
+    commit: str | None
+    audited_at: dt.datetime | None
+    open_findings: int | None
+    open_critical: int | None
+    open_high: int | None
+
+
+class ProjectPage(Page):
+    """Projects in order of key."""
+
+    projects: list[ProjectOut]
+
+
+# --- audits --------------------------------------------------------------------------------------------------
+
+
+class MagicOut(Answer):
+    """Result of one magic (decision D22)."""
+
+    magic: str
+    status: str
+    reason: str
+    score: float | None
+    findings: int = Field(description="open")
+    suggestions: int = Field(description="findings with a remedy or patch")
+    outcomes: dict[str, int] = Field(description="rules by how they ended")
+    units: int
+    affected: int
+    last_run: dt.datetime
+    duration_ms: float
+
+
+class Insight(Answer):
+    """What the predictive magic says of one place."""
+
+    finding_id: int
+    rule: str
+    path: str
+    line: int
+    message: str
+    confidence: float | None = Field(description="share of judged findings of the rule that were true, 0-1")
+    withheld: str = Field(description="why there is no confidence; '' where there is one")
+
+
+class NextAudit(Answer):
+    """When the next audit comes, as far as that is known."""
+
+    at: dt.datetime | None
+    because: str
+
+
+class AuditUnderWay(Answer):
+    """Something that waits or runs."""
+
+    task_id: int
+    state: str
+    action: str
+    received_at: dt.datetime
+    run_id: str | None
+
+
+class AuditStatus(Answer):
+    """How a project stands."""
+
+    project_id: int
+    repository: str
+    status: str = Field(description="of the last audit; `not audited` before the first")
+    reason: str
+    score: float | None
+    commit: str | None
+    as_of: dt.datetime | None
+    audited_at: dt.datetime | None
+    ruler: str | None
+    profile: str | None
+    eligible_files: int | None
+    analysed_files: int | None
+    open_findings: int
+    suppressed_findings: int
+    magics: list[MagicOut]
+    ai_insights: list[Insight]
+    insights_withheld: str = Field(description="why there are none; '' where there are")
+    under_way: list[AuditUnderWay]
+    next_scheduled_audit: NextAudit
+    problems: list[dict[str, Any]] = Field(description="suppressions that do not do what was meant")
+
+
+class AuditOut(Answer):
+    """One audit."""
+
+    audit_id: int
+    commit: str | None
+    as_of: dt.datetime
+    audited_at: dt.datetime
+    kind: str
+    status: str
+    reason: str
+    score: float | None
+    ruler: str
+    run_id: str | None
+    open: int | None
+    new: int | None
+    reopened: int | None
+    fixed: int | None
+    suppressed: int | None
+
+
+class TrendPoint(Answer):
+    """How it stood after one audit."""
+
+    audit_id: int
+    as_of: dt.datetime
+    score: float | None
+    status: str
+    open: int
+    new: int
+    fixed: int
+
+
+class SummaryStatistics(Answer):
+    """The trend in numbers."""
+
+    audits_total: int
+    score_min: float | None
+    score_max: float | None
+    score_mean: float | None
+    score_change: float | None = Field(description="points from the first to the last point of the trend")
+    findings_fixed: int = Field(description="over the trend")
+    findings_new: int
+
+
+class AuditPage(Page):
+    """Audits, newest first, with their trend, oldest first."""
+
+    total: int
+    results: list[AuditOut]
+    trend_data: list[TrendPoint]
+    summary_statistics: SummaryStatistics
+
+
+class TriggerIn(Request):
+    """An audit that somebody asks for."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"audit_type": "full"}]})
+
+    audit_type: Literal["full", "incremental"] = "incremental"
+    branch: Short = Field("", description="audited beside the default branch, without changing how the project stands")
+    commit: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{7,64})?$")] = ""
+    magics: Annotated[list[Name], Field(max_length=20)] = Field([], description="only these; default: all")
+    priority: Literal["low", "normal", "high"] = "normal"
+
+
+class TriggerOut(Answer):
+    """What was queued."""
+
+    task_id: int
+    audit_type: str
+    estimated_duration_seconds: float | None
+    estimated_completion_time: dt.datetime | None
+    estimated_because: str
+
+
+class FindingChange(Answer):
+    """What became of one finding between two audits."""
+
+    finding_id: int
+    event: str
+    rule: str
+    severity: str
+    path: str
+    line: int
+    message: str
+
+
+class Comparison(Answer):
+    """Two audits of a project."""
+
+    project_id: int
+    first: dict[str, Any]
+    second: dict[str, Any]
+    is_same_ruler: bool
+    score_change: float | None
+    magic_changes: dict[str, float | None] = Field(description="points by magic; null where one side has no score")
+    events: dict[str, int] = Field(description="how many findings became what")
+    changes: list[FindingChange]
+    is_complete: bool = Field(description="false where there were more events than are listed")
+
+
+# --- findings ------------------------------------------------------------------------------------------------
+
+
+class FindingOut(Answer):
+    """A finding over time."""
+
+    finding_id: int
+    project_id: int
+    source: str
+    standing: str
+    magic: str
+    rule: str
+    severity: str
+    tier: str
+    path: str
+    line: int
+    symbol: str
+    message: str
+    remedy: str
+    fingerprint: str
+    first_commit: str
+    first_seen: dt.datetime
+    last_commit: str
+    last_seen: dt.datetime
+    closed_at: dt.datetime | None
+    arrival: str
+    times_reopened: int
+    introduced_commit: str | None
+    introduced_change: str | None
+    introduced_at: dt.datetime | None
+    suppression: dict[str, Any] | None
+
+
+class FindingPage(Page):
+    """Findings, newest first."""
+
+    findings: list[FindingOut]
+
+
+class FindingEvent(Answer):
+    """What happened to a finding."""
+
+    event: str
+    commit: str
+    as_of: dt.datetime
+    recorded_at: dt.datetime
+    audit_id: int | None
+    detail: dict[str, Any]
+
+
+class FeedbackIn(Request):
+    """What a person thinks of a finding."""
+
+    verdict: Literal["true", "false", "unclear"]
+    comment: Text = ""
+
+
+class FeedbackOut(Answer):
+    """What a person thought of a finding."""
+
+    verdict: str
+    comment: str
+    author: str
+    at: dt.datetime
+
+
+class FindingDetail(FindingOut):
+    """A finding with its history, and what it rests on."""
+
+    repository: str
+    history: list[FindingEvent]
+    feedback: list[FeedbackOut]
+    lineage: dict[str, Any] = Field(description="rule, its precision, and the ruler and audit that last saw it")
+
+
+# --- suppressions --------------------------------------------------------------------------------------------
+
+
+class SuppressionIn(Request):
+    """A wish that a finding, or a rule at a path, be left alone."""
+
+    finding_id: Annotated[int, Field(ge=1, le=BIGGEST_ID)] | None = None
+    rule: Short = Field("", description="with `path`, instead of a finding")
+    path: Annotated[str, StringConstraints(max_length=1_000, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"^[^\x00]+$")]
+    until: dt.date
+
+
+class SuppressionDecisionIn(Request):
+    """Why it was decided so."""
+
+    reason: Text = ""
+
+
+class SuppressionOut(Answer):
+    """A wish, and what became of it."""
+
+    id: int
+    repository: str
+    project_id: int
+    finding_id: int | None
+    rule: str
+    path: str
+    reason: str
+    until: dt.date
+    requested_by: str
+    requested_at: dt.datetime
+    state: str
+    decided_by: str | None
+    decided_at: dt.datetime | None
+    decision_reason: str
+
+
+class SuppressionPage(Page):
+    """Wishes, newest first."""
+
+    suppressions: list[SuppressionOut]
+
+
+# --- teams ---------------------------------------------------------------------------------------------------
+
+
+class TeamIn(Request):
+    """A team to register."""
+
+    key: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(examples=["payments"])
+    name: Short = ""
+
+
+class TeamOut(Answer):
+    """A team."""
+
+    id: int
+    key: str
+    name: str
+    added_at: dt.datetime
+
+
+class TeamList(Answer):
+    """Teams in order of key."""
+
+    teams: list[TeamOut]
+
+
+class PolicyVersion(Answer):
+    """One version of a team's configuration."""
+
+    version: int
+    author: str
+    comment: str
+    recorded_at: dt.datetime
+    document: str
+
+
+class ConfigurationIn(Request):
+    """A team's policy, as YAML text or as JSON."""
+
+    document: Annotated[str, StringConstraints(max_length=100_000, pattern=r"^[^\x00]*$")] | dict[str, Any] = Field(
+        description="the form of elder.yaml; '' takes the policy away", examples=[{"version": 1, "profile": "startup"}]
+    )
+    comment: Text = ""
+
+
+class ConfigurationOut(Answer):
+    """A team's policy now and before."""
+
+    team: str
+    document: str
+    customization_history: list[PolicyVersion]
+    available_options: dict[str, Any]
+
+
+class ScorecardRow(Answer):
+    """A repository, or one of its magics, in one week."""
+
+    repository: str
+    magic: str = Field(description="'' = the whole")
+    week: str
+    status: str
+    reason: str
+    score: float | None
+    coverage_pct: float | None
+    gates_passed: int
+    gates_failed: int
+    open: int | None
+    new: int | None
+    fixed: int | None
+    level: str
+    missing: str
+    trend: float | None = Field(description="points a week over the last eight weeks")
+
+
+class Scorecard(Answer):
+    """A team's scorecard of one week."""
+
+    team: str
+    week: str | None
+    rows: list[ScorecardRow]
+
+
+# --- rules, deliveries, log ----------------------------------------------------------------------------------
+
+
+class RuleOut(Answer):
+    """One question that Elder asks."""
+
+    rule: str
+    name: str
+    magic: str
+    severity: str
+    tier: str
+    unit: str
+    summary: str
+    limits: dict[str, int]
+    verdicts: int = Field(description="findings that people judged")
+    precision: float | None = Field(description="share of them that were true, 0-1")
+
+
+class RuleList(Answer):
+    """Every rule, in order of the catalogue."""
+
+    ruler: str = Field(description="digest of the built-in ruler")
+    rules: list[RuleOut]
+
+
+class DeliveryOut(Answer):
+    """Something that was asked of Elder, and what became of it."""
+
+    id: int
+    source: str
+    provider: str
+    delivery_id: str
+    project_id: int | None
+    repository: str
+    action: str
+    audit_type: str
+    target_files: list[str]
+    state: str
+    decision: str
+    priority: int
+    run_id: str | None
+    replay_of: int | None
+    received_at: dt.datetime
+    decided_at: dt.datetime | None
+    finished_at: dt.datetime | None
+    result: dict[str, Any]
+
+
+class DeliveryPage(Page):
+    """Deliveries, newest first."""
+
+    deliveries: list[DeliveryOut]
+
+
+class LogEntryOut(Answer):
+    """One change."""
+
+    id: int
+    at: dt.datetime
+    actor: str
+    action: str
+    target: str
+    detail: dict[str, Any]
+    hash: str
+
+
+class LogPage(Page):
+    """Changes, newest first."""
+
+    entries: list[LogEntryOut]

@@ -1,0 +1,117 @@
+"""Teams: their configuration with its versions, and their scorecards."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query
+
+from dash_app.access import AdminHere, OperatorHere, Person, ViewerHere
+from dash_app.api.models import (
+    ConfigurationIn,
+    ConfigurationOut,
+    PolicyVersion,
+    Scorecard,
+    ScorecardRow,
+    Short,
+    TeamIn,
+    TeamList,
+    TeamOut,
+)
+from dash_app.api.parts import StoreHere
+from elder_assets.audit.errors import UnknownRecord
+from elder_assets.audit.model import Severity
+from elder_assets.audit.policy import PROFILES, read_policy
+from elder_assets.audit.registry import MAGIC_ORDER
+from elder_assets.audit.ruler import default_ruler
+from resources.store import Store
+from resources.store.teams import Team
+
+router = APIRouter(prefix="/api/v1", tags=["teams"])
+HISTORY_MAX = 100
+
+
+def _team(store: Store, person: Person, key: str) -> Team:
+    """A team that the person may see; its number will do too.
+
+    Raises:
+        UnknownRecord: there is none, or it is another one.
+    """
+    known = next((team for team in store.teams() if key in {team.key, str(team.id)}), None)
+    if known is None or not person.sees(known.id):
+        raise UnknownRecord(f"there is no team {key!r}")
+    return known
+
+
+@router.get("/teams", summary="Teams")
+def list_teams(person: ViewerHere, store: StoreHere) -> TeamList:
+    """All that the person may see, in order of key."""
+    seen = [team for team in store.teams() if person.sees(team.id)]
+    return TeamList(teams=[_team_out(team) for team in seen])
+
+
+@router.post("/teams", status_code=201, summary="Register a team")
+def add_team(person: OperatorHere, store: StoreHere, wanted: TeamIn) -> TeamOut:
+    """A team that was removed is taken up again."""
+    return _team_out(store.add_team(wanted.key, wanted.name, by=person.name))
+
+
+def _team_out(team: Team) -> TeamOut:
+    return TeamOut(id=team.id, key=team.key, name=team.name, added_at=team.added_at)
+
+
+@router.get("/teams/{team_id}/configuration", summary="A team's policy")
+def get_configuration(person: ViewerHere, store: StoreHere, team_id: Short) -> ConfigurationOut:
+    """The policy that holds for all of the team's repositories, its versions, and what may be set."""
+    return _configuration(store, _team(store, person, team_id))
+
+
+@router.put("/teams/{team_id}/configuration", summary="Set a team's policy")
+def put_configuration(person: AdminHere, store: StoreHere, team_id: Short, wanted: ConfigurationIn) -> ConfigurationOut:
+    """Keep a new version, after it was validated; earlier versions stay."""
+    team = _team(store, person, team_id)
+    document = wanted.document if isinstance(wanted.document, str) else json.dumps(wanted.document, indent=1)
+    if document.strip():
+        read_policy(document.encode("utf-8", errors="replace"), default_ruler(), "document")
+    store.set_policy(team.key, document if document.strip() else "", person.name, wanted.comment)
+    return _configuration(store, team)
+
+
+def _configuration(store: Store, team: Team) -> ConfigurationOut:
+    versions = store.policies(team.key)
+    return ConfigurationOut(
+        team=team.key,
+        document=versions[0].document if versions else "",
+        customization_history=[
+            PolicyVersion(version=known.id, **{k: v for k, v in msgspec.structs.asdict(known).items() if k != "id"})
+            for known in versions[:HISTORY_MAX]
+        ],
+        available_options=_options(),
+    )
+
+
+def _options() -> dict[str, Any]:
+    """What a policy may say: profiles, magics, severities, and rules with their limits."""
+    ruler = default_ruler()
+    return {
+        "profiles": {name: msgspec.to_builtins(profile) for name, profile in PROFILES.items()},
+        "magics": list(MAGIC_ORDER),
+        "severities": [level.value for level in Severity],
+        "tiers": ["gate", "advise", "shadow"],
+        "rules": {code: {"tier": str(rule.tier), "limits": rule.limits} for code, rule in ruler.rules.items()},
+    }
+
+
+@router.get("/teams/{team_id}/scorecard", summary="A team's scorecard")
+def get_scorecard(
+    person: ViewerHere,
+    store: StoreHere,
+    team_id: Short,
+    week: Annotated[str | None, Query(pattern=r"^\d{4}-\d{2}-\d{2}$", description="a Monday; default: newest")] = None,
+) -> Scorecard:
+    """A row a repository and magic."""
+    team = _team(store, person, team_id)
+    rows = [ScorecardRow(**row) for row in store.scorecard_page(team.id, week)]
+    return Scorecard(team=team.key, week=rows[0].week if rows else week, rows=rows)

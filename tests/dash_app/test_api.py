@@ -1,0 +1,495 @@
+"""Each endpoint of the API: what it answers, what it refuses, and that no team sees another's rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given
+from hypothesis import settings as checked
+from hypothesis import strategies as st
+
+from dash_app import registration
+from dash_app.app import create_app
+from resources.settings import Settings
+from resources.store import Store
+from tests.dash_app.organisation import Side, build
+
+pytestmark = pytest.mark.platform
+API = "/api/v1"
+
+
+@pytest.fixture
+def sides(store: Store) -> dict[str, Side]:
+    return build(store)
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Registrations stay pending: their network is tested elsewhere."""
+    monkeypatch.setattr(registration, "settle", lambda *_: None)
+
+
+@pytest.fixture
+def root(client: TestClient, store: Store) -> TestClient:
+    token = store.create_token("root", "admin", days=1, by="test")[1]
+    client.headers["Authorization"] = f"Bearer {token}"
+    return client
+
+
+def reader(client: TestClient, token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+# --- projects ------------------------------------------------------------------------------------------------
+
+
+def test_a_registered_repository_is_pending_and_in_the_log(root: TestClient, store: Store):
+    answer = root.post(
+        f"{API}/projects", json={"url": "https://GitHub.com/octo/basket.git/", "compliance_tags": ["pci"]}
+    )
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert (made["key"], made["url"]) == ("github.com/octo/basket", "https://github.com/octo/basket.git")
+    assert (made["status"], made["provider"], made["name"]) == ("pending", "github", "basket")
+    assert root.get(f"{API}/projects/{made['id']}").json() == made
+    assert store.log_entries()[0].action == "project.add"
+
+
+@pytest.mark.parametrize(
+    "again",
+    ["https://github.com/octo/basket", "https://github.com/octo/basket.git", "git@github.com:octo/basket.git",
+     "ssh://git@GITHUB.COM/octo/basket/"],
+)  # fmt: skip
+def test_the_same_repository_under_another_address_is_named(root: TestClient, again: str):
+    first = root.post(f"{API}/projects", json={"url": "https://github.com/octo/basket"}).json()
+    answer = root.post(f"{API}/projects", json={"url": again})
+    assert answer.status_code == 409
+    assert f"project {first['id']}" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ann:hunter2@github.com/octo/basket",
+        "ssh://git:hunter2@github.com/octo/basket",
+        "https://hunter2@x.org/a/b",
+    ],
+)
+def test_an_address_with_a_password_is_refused_and_never_repeated(
+    root: TestClient, store: Store, url: str, caplog: pytest.LogCaptureFixture
+):
+    answer = root.post(f"{API}/projects", json={"url": url})
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:problem-type:elder:address-refused")
+    assert "hunter2" not in answer.text + caplog.text + str(store.log_entries())
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "body.url"),
+        ({"url": "https://github.com/a/b", "tier": "huge"}, "body.tier"),
+        ({"url": "https://github.com/a/b", "unknown": 1}, "body.unknown"),
+        ({"url": "https://github.com/a/b", "name": "a\x00b"}, "body.name"),
+        ({"url": "https://github.com/a/b", "credential": "ghp_realsecret"}, "reference of a secret"),
+        ({"url": "https://github.com/a/b", "policy": "strictest"}, "policy"),
+        ({"url": "https://github.com/a/b", "provider": "cvs"}, "provider"),
+    ],
+)
+def test_a_wrong_field_is_named(root: TestClient, body: dict[str, Any], field: str):
+    answer = root.post(f"{API}/projects", json=body)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["errors"][0]["field"] == field
+    assert "realsecret" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "url", ["/etc", "file:///etc", "ext::sh -c id", "-uhelp", "http://github.com/a/b", "https://", "x"]
+)
+def test_an_unsafe_address_is_refused(root: TestClient, url: str):
+    assert root.post(f"{API}/projects", json={"url": url}).status_code == 400
+
+
+def test_projects_are_paged_and_filtered(root: TestClient, store: Store, sides: dict[str, Side]):
+    first = root.get(f"{API}/projects", params={"limit": 1}).json()
+    second = root.get(f"{API}/projects", params={"limit": 1, "cursor": first["next_cursor"]}).json()
+    assert [page["projects"][0]["team"] for page in (first, second)] == ["apples", "pears"]
+    assert second["next_cursor"] is None
+    for query in ({"team_id": "pears"}, {"tag": "tag-pears"}, {"q": "SHOP-PEARS"}, {"q": "of pears"}):
+        found = root.get(f"{API}/projects", params=query).json()["projects"]
+        assert [project["team"] for project in found] == ["pears"], query
+    assert root.get(f"{API}/projects", params={"status": "archived"}).json()["projects"] == []
+    assert root.get(f"{API}/projects", params={"q": "100%_"}).json()["projects"] == []
+
+
+def test_a_project_is_changed_archived_and_deleted_with_all_of_its_data(
+    root: TestClient, store: Store, sides: dict[str, Side]
+):
+    number = sides["apples"].project_id
+    changed = root.patch(f"{API}/projects/{number}", json={"tier": "large", "team": "pears"}).json()
+    assert (changed["tier"], changed["team"], changed["name"]) == ("large", "pears", "shop of apples")
+    assert root.post(f"{API}/projects/{number}/archive").json()["status"] == "archived"
+    assert root.post(f"{API}/projects/{number}/audit/trigger", json={}).status_code == 409
+    assert root.delete(f"{API}/projects/{number}").status_code == 204
+    assert root.get(f"{API}/projects/{number}").status_code == 404
+    with store._reading() as connection:
+        for table in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type='table'").scalars().all():
+            rows = str(connection.exec_driver_sql(f"SELECT * FROM {table}").all())  # noqa: S608
+            if table not in {"audit_log", "teams", "tokens", "memberships", "repositories"}:
+                assert "apples" not in rows, table
+    assert [entry.action for entry in store.log_entries(limit=3)] == [
+        "project.delete",
+        "project.change",
+        "project.change",
+    ]
+    assert store.verify_log().broken_id is None
+    assert root.get(f"{API}/projects/{sides['pears'].project_id}").status_code == 200
+
+
+# --- audits --------------------------------------------------------------------------------------------------
+
+
+def test_the_status_of_a_project_is_that_of_its_last_audit(root: TestClient, sides: dict[str, Side]):
+    status = root.get(f"{API}/projects/{sides['apples'].project_id}/audit-status").json()
+    assert (status["status"], status["score"], status["open_findings"]) == ("passed", 82.0, 2)
+    (magic,) = status["magics"]
+    assert {"status", "score", "findings", "suggestions", "outcomes", "last_run", "duration_ms"} <= set(magic)
+    assert status["ai_insights"] == []
+    assert status["insights_withheld"].startswith("withheld, because")
+    assert status["next_scheduled_audit"]["because"].endswith("is waiting")
+
+
+def test_a_project_that_was_never_audited_says_so(root: TestClient):
+    made = root.post(f"{API}/projects", json={"url": "https://github.com/octo/basket"}).json()
+    status = root.get(f"{API}/projects/{made['id']}/audit-status").json()
+    assert (status["status"], status["magics"], status["score"]) == ("not audited", [], None)
+
+
+def test_audits_come_newest_first_by_cursor_and_by_offset(root: TestClient, sides: dict[str, Side]):
+    address = f"{API}/projects/{sides['apples'].project_id}/audit-results"
+    older, newer = sides["apples"].audit_ids
+    page = root.get(address, params={"limit": 1}).json()
+    assert (page["total"], page["results"][0]["audit_id"], page["next_cursor"]) == (2, newer, str(newer))
+    assert root.get(address, params={"cursor": page["next_cursor"]}).json()["results"][0]["audit_id"] == older
+    assert root.get(address, params={"offset": 1}).json()["results"][0]["audit_id"] == older
+    assert [point["score"] for point in page["trend_data"]] == [81.0, 82.0]
+    assert page["summary_statistics"] == {
+        "audits_total": 2, "score_min": 81.0, "score_max": 82.0, "score_mean": 81.5, "score_change": 1.0,
+        "findings_fixed": 6, "findings_new": 3,
+    }  # fmt: skip
+
+
+def test_an_audit_that_is_asked_for_waits_in_the_inbox(root: TestClient, store: Store, sides: dict[str, Side]):
+    address = f"{API}/projects/{sides['apples'].project_id}/audit/trigger"
+    answer = root.post(address, json={"audit_type": "full", "magics": ["tdd"], "priority": "high"})
+    assert answer.status_code == 202
+    row = store.inbox_row(answer.json()["task_id"])
+    assert (row.action, row.state, row.priority) == ("audit", "waiting", 10)
+    assert row.document == {"audit_type": "full", "branch": "", "commit": "", "magics": ["tdd"]}
+    assert answer.json()["estimated_because"] == "no audit was measured yet"
+    assert root.post(address, json={"magics": ["alchemy"]}).json()["errors"][0]["field"] == "magics"
+    assert root.post(address, json={"commit": "main"}).status_code == 400
+
+
+def test_the_time_of_an_audit_is_estimated_from_measured_ones(root: TestClient, store: Store, sides: dict[str, Side]):
+    from resources.store.inbox import InboxDecision
+
+    side = sides["apples"]
+    store.decide_inbox([InboxDecision(row=side.delivery_id, state="queued", reason="")])
+    later = store.now() + dt.timedelta(seconds=40)
+    clock, store._clock = store._clock, lambda: later
+    store.finish_inbox(side.delivery_id, state="done", result={})
+    store._clock = clock
+    told = root.post(f"{API}/projects/{side.project_id}/audit/trigger", json={}).json()
+    assert told["estimated_duration_seconds"] == pytest.approx(40, abs=1)
+    assert told["estimated_because"] == "median of 1 measured audits"
+    other = root.post(f"{API}/projects/{sides['pears'].project_id}/audit/trigger", json={}).json()
+    assert other["estimated_duration_seconds"] == pytest.approx(40, abs=1)  # as many files
+
+
+def test_two_audits_are_compared_by_number_or_commit(root: TestClient, sides: dict[str, Side]):
+    address = f"{API}/projects/{sides['apples'].project_id}/compare"
+    older, newer = sides["apples"].audit_ids
+    told = root.get(address, params={"first": older, "second": "2222222"}).json()
+    assert (told["score_change"], told["magic_changes"], told["is_same_ruler"]) == (1.0, {"tdd": 1.0}, True)
+    assert told["events"] == {"new": 2, "unveiled": 2, "reopened": 2, "fixed": 3, "removed": 2}
+    assert [change["event"] for change in told["changes"]] == ["new"]
+    assert root.get(address, params={"first": newer, "second": older}).status_code == 400
+    assert root.get(address, params={"first": "nothing", "second": newer}).status_code == 404
+    theirs = sides["pears"].audit_ids[0]
+    assert root.get(address, params={"first": theirs, "second": newer}).status_code == 404
+
+
+# --- findings and suppressions -------------------------------------------------------------------------------
+
+
+def test_findings_are_filtered(root: TestClient, sides: dict[str, Side]):
+    address = f"{API}/projects/{sides['apples'].project_id}/findings"
+    for query, count in (
+        ({}, 1), ({"standing": "fixed"}, 0), ({"magic": "tdd"}, 1), ({"magic": "flow"}, 0), ({"severity": "high"}, 1),
+        ({"rule": "TDD001"}, 1), ({"path": "path of"}, 1), ({"path": "p_th"}, 0), ({"cursor": "1"}, 0),
+    ):  # fmt: skip
+        assert len(root.get(address, params=query).json()["findings"]) == count, query
+    assert root.get(address, params={"severity": "awful"}).status_code == 400
+
+
+def test_a_finding_has_its_history_and_what_people_think_of_it(root: TestClient, sides: dict[str, Side]):
+    address = f"{API}/findings/{sides['apples'].finding_id}"
+    assert root.post(f"{address}/feedback", json={"verdict": "false", "comment": "a test"}).status_code == 201
+    found = root.get(address).json()
+    assert [event["event"] for event in found["history"]] == ["new"]
+    assert [(said["verdict"], said["author"]) for said in found["feedback"]] == [("false", "root")]
+    assert root.post(f"{address}/feedback", json={"verdict": "maybe"}).status_code == 400
+    assert root.get(f"{API}/findings/999999").status_code == 404
+
+
+def test_a_suppression_is_decided_by_somebody_else_and_once(client: TestClient, store: Store, sides: dict[str, Side]):
+    side = sides["apples"]
+    headers = reader(client, side.admin)
+    wish = {"finding_id": side.finding_id, "reason": "generated", "until": "2036-01-01"}
+    made = client.post(f"{API}/projects/{side.project_id}/suppressions", json=wish, headers=headers).json()
+    assert (made["state"], made["rule"], made["requested_by"]) == ("pending", "TDD001", "admin of apples")
+    own = client.post(f"{API}/suppressions/{made['id']}/approve", headers=headers)
+    assert (own.status_code, own.json()["errors"][0]["field"]) == (400, "decided_by")
+    other = reader(client, store.create_token("bob", "maintainer", days=1, team="apples", by="root")[1])
+    assert client.post(f"{API}/suppressions/{made['id']}/approve", headers=other).json()["state"] == "approved"
+    assert client.post(f"{API}/suppressions/{made['id']}/deny", headers=other).status_code == 409
+    listed = client.get(f"{API}/suppressions", params={"state": "approved"}, headers=headers).json()["suppressions"]
+    assert [row["id"] for row in listed] == [made["id"]]
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"rule": "NOPE1", "path": "a", "reason": "x", "until": "2036-01-01"},
+        {"rule": "TDD001", "path": "a", "reason": "x", "until": "2020-01-01"},
+        {"rule": "TDD001", "path": "a", "reason": "", "until": "2036-01-01"},
+        {"finding_id": 999_999, "reason": "x", "until": "2036-01-01"},
+    ],
+    ids=["rule", "past", "no-reason", "finding"],
+)
+def test_a_wish_that_cannot_hold_is_refused(root: TestClient, sides: dict[str, Side], wish: dict[str, Any]):
+    answer = root.post(f"{API}/projects/{sides['apples'].project_id}/suppressions", json=wish)
+    assert answer.status_code in {400, 404}, answer.text
+
+
+# --- teams, rules, deliveries, log ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("document", ["version: 1\nprofile: enterprise\n", {"version": 1, "profile": "enterprise"}])
+def test_a_teams_configuration_is_validated_and_versioned(root: TestClient, sides: dict[str, Side], document: Any):
+    address = f"{API}/teams/apples/configuration"
+    told = root.put(address, json={"document": document, "comment": "stricter"}).json()
+    assert "enterprise" in told["document"]
+    assert [(version["author"], version["comment"]) for version in told["customization_history"]] == [
+        ("root", "stricter")
+    ]
+    assert {"profiles", "magics", "severities", "tiers", "rules"} == set(told["available_options"])
+    refused = root.put(address, json={"document": "version: 1\nprofil: enterprise\n"})
+    assert refused.status_code == 400
+    assert "profile" in refused.json()["detail"]  # the nearest known key
+    assert root.get(address).json()["document"] == told["document"]
+    assert root.get(f"{API}/teams/nobody/configuration").status_code == 404
+
+
+def test_the_profile_of_a_project_holds_until_its_team_has_a_policy(root: TestClient, store: Store):
+    root.post(f"{API}/projects", json={"url": "https://github.com/octo/basket", "policy": "enterprise"})
+    assert store.policy_for("github.com/octo/basket") == 'version: 1\nprofile: "enterprise"\n'
+
+
+def test_rules_and_rulers_are_what_judges(root: TestClient):
+    told = root.get(f"{API}/rules").json()
+    assert len({rule["magic"] for rule in told["rules"]}) == 8
+    document = root.get(f"{API}/rulers/{told['ruler']}")
+    assert document.headers["content-type"] == "application/json"
+    assert root.get(f"{API}/rulers/{'0' * 64}").status_code == 404
+
+
+def test_a_delivery_is_replayed_once_it_has_ended(root: TestClient, store: Store, sides: dict[str, Side]):
+    from resources.store.inbox import InboxDecision
+
+    number = sides["apples"].delivery_id
+    assert root.post(f"{API}/webhook-deliveries/{number}/replay").status_code == 409
+    store.decide_inbox([InboxDecision(row=number, state="skipped", reason="nothing to do")])
+    told = root.post(f"{API}/webhook-deliveries/{number}/replay").json()
+    listed = root.get(f"{API}/webhook-deliveries", params={"state": "waiting"}).json()["deliveries"]
+    assert told["id"] in {row["id"] for row in listed}
+    assert store.log_entries()[0].action == "delivery.replay"
+
+
+def test_the_log_is_for_admins_of_all_teams(client: TestClient, root: TestClient, sides: dict[str, Side]):
+    assert root.get(f"{API}/audit-log", params={"limit": 1}).json()["entries"]
+    refused = client.get(f"{API}/audit-log", headers=reader(client, sides["apples"].admin))
+    assert refused.status_code == 403
+
+
+# --- teams keep to themselves --------------------------------------------------------------------------------
+
+
+def routes(client: TestClient) -> list[tuple[str, str]]:
+    document = client.app.openapi()
+    return [(method.upper(), path) for path, item in document["paths"].items() for method in item]
+
+
+def addressed(path: str, side: Side) -> str:
+    """A route's path with the numbers of one team."""
+    numbers = {
+        "project_id": side.project_id, "finding_id": side.finding_id, "team_id": side.team, "provider": "github",
+        "digest": "0" * 64,
+    }  # fmt: skip
+    number = side.suppression_id if "suppressions" in path else side.delivery_id
+    return re.sub(r"\{(\w+)\}", lambda match: str(numbers.get(match[1], number)), path)
+
+
+BODIES = {
+    f"{API}/projects/{{project_id}}/audit/trigger": {},
+    f"{API}/projects/{{project_id}}": {"name": "mine now"},
+    f"{API}/projects/{{project_id}}/suppressions": {
+        "rule": "TDD001",
+        "path": "a",
+        "reason": "x",
+        "until": "2036-01-01",
+    },
+    f"{API}/findings/{{finding_id}}/feedback": {"verdict": "true"},
+    f"{API}/teams/{{team_id}}/configuration": {"document": ""},
+}
+
+
+def test_no_route_shows_or_changes_another_teams_rows(client: TestClient, store: Store, sides: dict[str, Side]):
+    mine, theirs = sides["apples"], sides["pears"]
+    store.add_team("plums")
+    for token in (mine.token, mine.admin):
+        for method, path in routes(client):
+            if not path.startswith(API):
+                continue
+            answer = client.request(
+                method, addressed(path, theirs), headers=reader(client, token), json=BODIES.get(path),
+                params={"first": theirs.audit_ids[0], "second": theirs.audit_ids[1]} if path.endswith("compare") else None,
+            )  # fmt: skip
+            told = answer.text  # what was asked for by name may be said back
+            assert not re.search("of pears|shop-pears|tag-pears", told), (method, path, told)
+            if "{" in path and "digest" not in path:
+                assert answer.status_code in {403, 404}, (method, path, answer.text)
+    assert store.project(theirs.project_id).name == "shop of pears"
+
+
+def test_every_row_of_ones_own_team_is_shown(client: TestClient, sides: dict[str, Side]):
+    """The isolation test above would pass on empty answers alone."""
+    mine = sides["apples"]
+    for method, path in routes(client):
+        if method == "GET" and path.startswith(API) and "digest" not in path and "audit-log" not in path:
+            params = {"first": mine.audit_ids[0], "second": mine.audit_ids[1]} if path.endswith("compare") else None
+            answer = client.get(addressed(path, mine), headers=reader(client, mine.token), params=params)
+            assert answer.status_code == 200, (path, answer.text)
+            assert path.endswith("/rules") or "apples" in answer.text, path
+
+
+def test_a_viewer_changes_nothing(client: TestClient, sides: dict[str, Side]):
+    mine = sides["apples"]
+    allowed = {f"{API}/findings/{{finding_id}}/feedback", f"{API}/projects/{{project_id}}/suppressions"}
+    for method, path in routes(client):
+        if method != "GET" and path.startswith(API) and path not in allowed:
+            body = BODIES.get(path, {"url": "https://github.com/a/b", "key": "x"})
+            answer = client.request(method, addressed(path, mine), headers=reader(client, mine.token), json=body)
+            assert answer.status_code in {400, 403}, (method, path, answer.text)
+            if answer.status_code == 400:
+                assert answer.json()["type"].endswith("invalid-request")
+
+
+def test_a_project_cannot_be_given_to_or_named_with_the_secrets_of_others(client: TestClient, sides: dict[str, Side]):
+    headers = reader(client, sides["apples"].admin)
+    address = f"{API}/projects/{sides['apples'].project_id}"
+    assert client.patch(address, json={"team": "pears"}, headers=headers).status_code == 403
+    assert client.patch(address, json={"credential": "env:PEARS_TOKEN"}, headers=headers).status_code == 403
+    made = client.post(f"{API}/projects", json={"url": "https://github.com/a/b"}, headers=headers)
+    assert made.json()["team"] == "apples"
+    other = client.post(f"{API}/projects", json={"url": "https://github.com/a/c", "team": "pears"}, headers=headers)
+    assert other.status_code == 403
+
+
+# --- whatever comes in ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """An app that many generated requests share."""
+    from resources.store import open_store
+
+    settings = Settings(home=Path(tmp_path_factory.mktemp("fuzz")))
+    with pytest.MonkeyPatch.context() as patch, open_store(settings.store_url) as store:
+        patch.setattr(registration, "settle", lambda *_: None)
+        build(store)
+        token = store.create_token("root", "admin", days=1, by="test")[1]
+        app = create_app(store, settings)
+        with TestClient(app, base_url="http://127.0.0.1:8321", raise_server_exceptions=False) as client:
+            guard = next(layer for layer in _layers(client) if hasattr(layer, "_requests"))
+            guard._requests._burst = float("inf")
+            client.headers["Authorization"] = f"Bearer {token}"
+            yield client
+
+
+def _layers(client: TestClient) -> Iterator[Any]:
+    client.get("/health/live")
+    layer = client.app.middleware_stack
+    while layer is not None:
+        yield layer
+        layer = getattr(layer, "app", None) or getattr(layer, "_app", None)
+
+
+ODD = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.integers(2**62, 2**70), st.floats(allow_nan=False), st.text(max_size=30),
+    st.sampled_from(["", "0", "-1", "1", "2", "é\x00", "\ud800", "a" * 300, "9" * 400, "%00", "../..", "' OR 1=1 --"]),
+)  # fmt: skip
+JSON = st.recursive(
+    ODD, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3)
+)
+
+
+def _fields(document: dict[str, Any], operation: dict[str, Any]) -> list[str]:
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    for option in [content, *content.get("anyOf", [])]:
+        if reference := option.get("$ref"):
+            return list(document["components"]["schemas"][reference.rpartition("/")[2]]["properties"])
+    return []
+
+
+@pytest.mark.slow
+@checked(max_examples=400, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_nothing_that_comes_in_makes_elder_fail(fuzzed: TestClient, data: st.DataObject):
+    document = fuzzed.app.openapi()
+    operations = [(m, p, o) for p, item in sorted(document["paths"].items()) for m, o in sorted(item.items())]
+    method, path, operation = data.draw(st.sampled_from(operations))
+    good = st.sampled_from(["1", "2", "3", "apples"])
+    text = st.one_of(good, ODD.map(str))
+    place = re.sub(r"\{\w+\}", lambda _: _quoted(data.draw(text)), path)
+    query = {
+        known["name"]: _sendable(str(data.draw(ODD)))
+        for known in operation.get("parameters", [])
+        if known["in"] == "query" and data.draw(st.booleans())
+    }
+    known = {name: data.draw(JSON) for name in _fields(document, operation) if data.draw(st.booleans())}
+    body = data.draw(st.one_of(st.just(known), JSON))
+    import json
+
+    content = json.dumps(body, default=str).encode("utf-8", errors="surrogatepass")
+    kind = data.draw(st.sampled_from(["application/json", "application/json", "text/plain", ""]))
+    answer = fuzzed.request(method.upper(), place, params=query, content=content, headers={"Content-Type": kind})
+    assert answer.status_code < 500, (method, place, query, body, answer.text)
+    if answer.status_code >= 400 and place.startswith("/api"):
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def _sendable(text: str) -> str:
+    return text.encode("utf-8", errors="replace").decode()
+
+
+def _quoted(text: str) -> str:
+    from urllib.parse import quote
+
+    return quote(_sendable(text)[:200], safe="") or "x"
