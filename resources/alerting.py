@@ -175,7 +175,7 @@ def _gate_events(gate: GateNews) -> list[Event]:
             found=gate.failed,
             findings=gate.failing,
             reason=gate.reason,
-            link=f"/projects/{gate.repository_id}",
+            link=f"/repositories/{gate.repository}",
         )
     ]
 
@@ -193,7 +193,7 @@ def _tell_expiring(store: Store, now: int) -> Told:
         days = int(max((rule.limit or 0 for rule in turn.rules if rule.kind == "suppression_expiring"), default=0))
         for number, project, team, held in turn.expiring(days, today) if days else ():
             history, decisions = turn.history(number).pasts, []
-            for event in expiring_events(project, team, held, now, link=f"/projects/{number}"):
+            for event in expiring_events(project, team, held, now, link=f"/repositories/{project}"):
                 decisions += decide(event, turn.rules, history, now)
             told = _plus(told, Told(decisions=len(decisions), notices=turn.keep(number, decisions)))
         turn.read(msgspec.structs.replace(turn.marks, suppressions_on=today))

@@ -74,7 +74,6 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 class GateNews(msgspec.Struct, frozen=True, kw_only=True):
     """A gate of a change, and how the change stood at the gate before."""
 
-    repository_id: int
     repository: str
     team: str
     what: str
@@ -230,7 +229,7 @@ class AlertTurn:
             criticals=self._open_findings(news, _IS_CRITICAL),
             predictions=self._open_findings(news, _IS_PREDICTION),
             reason=row["reason"] if status is Status.ERROR else "",
-            link=f"/projects/{news.repository_id}",
+            link=f"/repositories/{key}",
         )
 
     def _failure(self, news: News) -> AuditSummary:
@@ -246,7 +245,7 @@ class AlertTurn:
             status=Status.ERROR,
             score=None,
             reason=reason,
-            link=f"/projects/{news.repository_id}",
+            link=f"/repositories/{key}",
         )
 
     def _names(self, repository_id: int) -> tuple[str, str]:
@@ -307,7 +306,6 @@ class AlertTurn:
         key, team = self._names(news.repository_id)
         name = f"#{number} {row['title']}".strip() if number is not None else row["head"][:12]
         return GateNews(
-            repository_id=news.repository_id,
             repository=key,
             team=team,
             what=f"#{number}" if number is not None else row["base"][:12],

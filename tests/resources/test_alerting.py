@@ -55,7 +55,7 @@ def store(url: str, clock: Clock) -> Iterator[Store]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Settings:
-    return settings(tmp_path)
+    return settings(tmp_path, ELDER_PUBLIC_URL="https://elder.example.org")
 
 
 @pytest.fixture
@@ -93,6 +93,7 @@ def test_a_failed_gate_is_one_signed_message_and_its_pass_closes_the_episode(sto
     assert first["title"] == f"Gate failed: {KEY}"
     assert {"label": "Reason", "text": "#7 Add a basket: 1 findings"} in first["lines"]
     assert [item["heading"] for item in first["items"]] == ["STR001 a.py:3"]
+    assert first["link"] == f"https://elder.example.org/repositories/{KEY}"
     assert states(store) == ["sent", "sent"]
 
 
