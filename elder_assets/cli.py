@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from elder_assets import cli_report
-from elder_assets.cli_access import audit_log, token
+from elder_assets.cli_access import audit_log, operator, token
 from elder_assets.cli_alert import alert
 from elder_assets.cli_cache import cache
 from elder_assets.cli_gate import gate
@@ -239,6 +239,7 @@ def repo_add(target: str, key: str) -> None:
     """Register a repository; where the platform is installed, as a Dagster partition too."""
     from resources.git.address import checked_key
     from resources.git.repository import register_target
+    from resources.registry import add_known
     from resources.store import open_store
 
     found, url = register_target(target)
@@ -248,7 +249,7 @@ def repo_add(target: str, key: str) -> None:
         known = {repository.key: repository.url for repository in store.repositories()}
         if known.get(key, url) != url:
             raise click.UsageError(f"{key} is registered already, for {known[key]}; name another with --key")
-        store.add_repository(key, url)
+        add_known(store, settings, key, url, by=operator())
     if _has_platform():
         from elder_assets.platform import add_partition
 

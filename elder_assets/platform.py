@@ -20,6 +20,7 @@ import yaml
 from elder_assets.partitions import AUDIT_JOB, HISTORY_JOB, QUALITY_JOB, REPOSITORY_PARTITIONS, match_partitions
 from resources.dagster_instance import STORAGE_VARIABLE, write_instance
 from resources.git.repository import register_target
+from resources.registry import add_known
 from resources.settings import Settings
 from resources.store import open_store
 
@@ -81,7 +82,7 @@ def first_audit(settings: Settings, target: str) -> bool:
     """Register a repository, audit it, check the results, score its last year; True when all succeeded."""
     key, url = register_target(target)
     with open_store(settings.store_url) as store:
-        store.add_repository(key, url)
+        add_known(store, settings, key, url)
     click.echo(f"auditing {key} ...")
     with _instance(settings) as instance:
         instance.add_dynamic_partitions(REPOSITORY_PARTITIONS, [key])

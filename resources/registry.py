@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from elder_assets.audit.errors import ConfigurationError, DeliveryFailed, ElderError, SourceRefused
+from elder_assets.audit.errors import ConfigurationError, Conflict, DeliveryFailed, ElderError, SourceRefused
 from elder_assets.audit.facts.ci import system_of
 from elder_assets.audit.facts.grammars import languages
 from elder_assets.audit.policy import PROFILES
@@ -65,6 +65,15 @@ def register(
     provider = open_provider(terms.provider).name if terms.provider else _provider_of(address, settings)
     terms = msgspec.structs.replace(terms, provider=provider)
     return store.add_project(key_of_address(address), normalised(address), terms, team=team, by=by)
+
+
+def add_known(store: Store, settings: Settings, key: str, address: str, *, by: str = "") -> None:
+    """Register what the operator of this machine names, a path too, without asking anybody; again changes nothing."""
+    name, provider = key.rpartition("/")[2], _provider_of(address, settings) if is_address(address) else ""
+    try:
+        store.add_project(key, address, ProjectTerms(name=name, provider=provider), status="active", by=by)
+    except Conflict:
+        store.add_repository(key, address)
 
 
 def normalised(address: str) -> str:

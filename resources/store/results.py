@@ -224,6 +224,11 @@ class Results(AuditLog):
             statement = statement.where(table.c.id < before)
         return self._rows(statement.order_by(table.c.id.desc()).limit(limit))
 
+    def newest_finding(self) -> int:
+        """The id of the finding that was found last; 0 before the first."""
+        with self._reading() as connection:
+            return connection.scalar(sa.select(sa.func.max(tables.finding_states.c.id))) or 0
+
     def finding(self, number: int, *, team_id: int | None = None) -> Row:
         """One finding over time: the columns of `finding_states` and `repository` (key).
 
