@@ -49,8 +49,8 @@ def create_app(store: Store, settings: Settings) -> FastAPI:
         redoc_url=None,
         lifespan=_running,
     )
-    metrics = Metrics()
     app.state.registrar, app.state.live = Registrar(store, settings), LiveEvents(store)
+    metrics = Metrics(store)
     app.state.store, app.state.settings, app.state.metrics = store, settings, metrics
     add_error_answers(app)
     add_routes(app, store, settings)

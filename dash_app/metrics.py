@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from elder_assets.audit.errors import StoreError
+from elder_assets.version import elder_version
+from resources.figures import SECONDS as SECONDS_OF_RUNS
+from resources.figures import Family, Figures
+from resources.store import Store
+
+REFRESH_SECONDS = 10
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 10)
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
@@ -23,13 +33,63 @@ RECENT_MAX = 2_000
 class Metrics:
     """One app's figures."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
         self.registry = CollectorRegistry()
+        self.registry.register(StoreFigures(store))
+        Gauge("elder_build_info", "Which Elder this is", ("version",), registry=self.registry).labels(
+            elder_version()
+        ).set(1)
         labels = ("method", "route", "status")
         self.requests = Counter("elder_http_requests", "HTTP requests", labels, registry=self.registry)
         self.seconds = Histogram(
             "elder_http_request_seconds", "Time to answer", ("method", "route"), buckets=SECONDS, registry=self.registry
         )
+
+
+class StoreFigures(Collector):
+    """The store's figures; asked for more often than REFRESH_SECONDS they are the last ones."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._figures: Figures | None = None
+        self._lock, self._read_at = threading.Lock(), float("-inf")
+        self._families: list[Family] = []
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family, and whether the store could be read."""
+        with self._lock:
+            is_up = self._refreshed()
+            yield GaugeMetricFamily("elder_store_up", "Whether the results store could be read", float(is_up))
+            yield from map(_metric, self._families if is_up else [])
+
+    def _refreshed(self) -> bool:
+        if time.monotonic() - self._read_at < REFRESH_SECONDS:
+            return True
+        try:
+            self._figures = self._figures or Figures(self._store)
+            self._families = self._figures.families()
+        except StoreError:
+            return False
+        self._read_at = time.monotonic()
+        return True
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: to register is not to read the store."""
+        return iter(())
+
+
+def _metric(family: Family) -> Metric:
+    if family.kind == "histogram":
+        histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)
+        bounds = [*map(str, SECONDS_OF_RUNS), "+Inf"]
+        for labels, counts, total in family.buckets:
+            histogram.add_metric(labels, list(zip(bounds, counts, strict=True)), total)
+        return histogram
+    kind = GaugeMetricFamily if family.kind == "gauge" else CounterMetricFamily
+    metric = kind(family.name, family.help, labels=family.labels)
+    for labels, value in family.samples:
+        metric.add_metric(labels, value)
+    return metric
 
 
 class CountRequests:

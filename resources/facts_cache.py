@@ -53,6 +53,8 @@ class SqliteFactStore:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
+        self.blobs_known = self.blobs_measured = 0
+        """How many blobs were found, and how many came new, since this was opened: what an audit was spared."""
         self._connection = self._open()
 
     def _open(self) -> sqlite3.Connection:
@@ -83,6 +85,7 @@ class SqliteFactStore:
             for oid, variant, digest, payload in self._read(query, values):
                 if digest == _digest(oid, variant, payload):
                     found[BlobKey(oid, variant)] = _DECODER.decode(payload)
+        self.blobs_known += len(found)
         return found
 
     def put(self, rows: Mapping[BlobKey, Payloads]) -> None:
@@ -90,6 +93,8 @@ class SqliteFactStore:
         if not rows:
             return
         known = self.get(rows)
+        self.blobs_known -= len(known)
+        self.blobs_measured += len(rows)
         prepared = []
         for key in sorted(rows):
             payload = _ENCODER.encode({**known.get(key, {}), **rows[key]})

@@ -14,6 +14,9 @@ from resources.settings import Settings
 from resources.store import Store
 from resources.store.alert_turns import MARK
 
+DAEMON = "daemon"
+"""Whose heartbeat a tick is: where no daemon runs, no sensor ticks."""
+
 
 def tick(store: Store, settings: Settings, now: int) -> str:
     """Decide and deliver once; what was done, in words."""
@@ -45,6 +48,7 @@ def said(told: Told, delivered: Delivered) -> str:
 def alert_sensor(context: dg.SensorEvaluationContext, elder: ElderResource) -> dg.SkipReason:
     """Decide and deliver; it starts no run."""
     with elder.store() as store:
+        store.beat(DAEMON)
         done = tick(store, elder.settings(), int(time.time()))
     context.update_cursor(MARK)
     return dg.SkipReason(done)

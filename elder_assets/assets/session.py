@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -156,7 +157,23 @@ def facts_of(reference: Reference, elder: ElderResource) -> RepositoryFacts:
         open_facts(settings, reference.repository) as facts,
         GitSource(opened.git_dir, reference.repository, reference.commit, store=facts, notes=opened.notes) as source,
     ):
-        return collect(source, facts, reference.baseline)
+        started, spent = time.perf_counter(), _cpu_seconds()
+        collected = collect(source, facts, reference.baseline)
+        cost = {
+            "seconds": time.perf_counter() - started,
+            "cpu_seconds": _cpu_seconds() - spent,
+            "blobs_known": facts.blobs_known,
+            "blobs_measured": facts.blobs_measured,
+        }
+    with elder.store() as store:
+        store.record_cost(reference.repository, cost)
+    return collected
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of the git processes that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def identity_of(facts: RepositoryFacts, reference: Reference) -> dict[str, str]:

@@ -39,6 +39,7 @@ from resources.store.gates import Gates
 from resources.store.imports import Imports
 from resources.store.inbox import Inbox
 from resources.store.load import Load
+from resources.store.operations import Operations
 from resources.store.operations_pages import OperationsPages
 from resources.store.projects import Projects
 from resources.store.repository_pages import RepositoryPages
@@ -88,6 +89,7 @@ class Store(
     Scorecards,
     Load,
     Inbox,
+    Operations,
     OperationsPages,
     Tiers,
 ):

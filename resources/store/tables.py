@@ -397,6 +397,18 @@ latest_files = sa.Table(
 )
 """A projection: the files with most findings and risk, then the largest, FILES_KEPT at most."""
 
+costs = sa.Table(
+    "costs",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("seconds", sa.Float(53), nullable=False, comment="to measure the repository at one commit"),
+    sa.Column("cpu_seconds", sa.Float(53), nullable=False, comment="of the process and of git"),
+    sa.Column("blobs_known", sa.BigInteger, nullable=False, comment="found in the facts cache"),
+    sa.Column("blobs_measured", sa.BigInteger, nullable=False, comment="read and parsed"),
+)
+
 gates = sa.Table(
     "gates",
     METADATA,

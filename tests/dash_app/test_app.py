@@ -86,3 +86,17 @@ def test_each_error_of_ours_has_its_answer(error: ElderError, status: int, kind:
     answer = answer_to(error)
     assert answer.status_code == status
     assert (f'"type":"urn:problem-type:elder:{kind}"' if kind else "about:blank") in answer.body.decode()
+
+
+def test_figures_of_the_store_stand_beside_those_of_requests(client: TestClient, store: Store):
+    store.add_repository("example.org/shop/basket", "x")
+    text = client.get("/metrics").text
+    assert "elder_store_up 1.0" in text
+    assert 'elder_repositories{state="registered"} 1.0' in text
+    assert 'elder_build_info{version="' in text
+
+
+def test_figures_say_when_the_store_cannot_be_read(client: TestClient, store: Store):
+    with store._writing() as connection:
+        connection.execute(sa.text("DROP TABLE notices"))
+    assert "elder_store_up 0.0" in client.get("/metrics").text

@@ -1,4 +1,4 @@
-"""Projects, inbox, live events, feedback, tokens, sessions, audit log, channels, alerts, circuits, watermarks."""
+"""Projects, inbox, live events, feedback, tokens, sessions, audit log, channels, alerts, circuits, marks, costs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -278,3 +278,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_feedback")),
     )
     op.create_index(op.f("ix_feedback_finding_id"), "feedback", ["finding_id"], unique=False)
+    op.create_table(
+        "costs",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("repository_id", BIG, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seconds", sa.Float(53), nullable=False, comment="to measure the repository at one commit"),
+        sa.Column("cpu_seconds", sa.Float(53), nullable=False, comment="of the process and of git"),
+        sa.Column("blobs_known", sa.BigInteger(), nullable=False, comment="found in the facts cache"),
+        sa.Column("blobs_measured", sa.BigInteger(), nullable=False, comment="read and parsed"),
+        sa.ForeignKeyConstraint(
+            ["repository_id"], ["repositories.id"], name=op.f("fk_costs_repository_id_repositories")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_costs")),
+    )
