@@ -53,16 +53,23 @@ def inbox_sensor(context: dg.SensorEvaluationContext, elder: ElderResource) -> d
 
 
 def _watch(store: Store, settings: Settings) -> tuple[list[Decision], str]:
-    """The decisions of this tick: of what waits, or of what comes within TICK_SECONDS."""
+    """The decisions of this tick: of what waits, or of what comes within TICK_SECONDS.
+
+    What goes on waiting is looked at again only when something else came or ended: each look asks git.
+    """
     until = time.monotonic() + TICK_SECONDS
+    seen: tuple[list[int], list[int]] | None = None
+    said = "the inbox is empty"
     while True:
         rows = store.waiting_inbox(ROWS_A_TICK, DECIDED_ACTIONS)
-        if rows:
+        standing = [row.id for row in rows], [row.id for row in store.queued_inbox(DECIDED_ACTIONS)]
+        if rows and standing != seen:
             decisions, held = _decided(store, settings, rows)
-            if decisions or time.monotonic() >= until:
-                return decisions, _said(decisions, held)
-        elif time.monotonic() >= until:
-            return [], "the inbox is empty"
+            said, seen = _said(decisions, held), standing
+            if decisions:
+                return decisions, said
+        if time.monotonic() >= until:
+            return [], said
         time.sleep(LOOK_SECONDS)
 
 
