@@ -99,6 +99,7 @@ class _ElderDash(Dash):
             '<meta name="color-scheme" content="light dark">\n'
             f"<title>%TITLE%</title>\n<script>{EARLY_SCRIPT}</script>\n"
             f'<link rel="icon" href="{BRAND}">\n<link rel="stylesheet" href="{_asset("theme.css")}">\n'
+            f'<link rel="stylesheet" href="{_asset("work.css")}">\n'
             f"{kwargs['css']}\n</head>\n<body>\n"
             '<div id="first">%PAGE%</div>\n<div id="react-entry-point" hidden></div>\n'
             f'<script src="{_asset("pages.js")}"></script>\n'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -55,3 +56,20 @@ def token_state(expires_at: dt.datetime, revoked_at: dt.datetime | None, now: dt
     if expires_at <= now:
         return "expired"
     return "expiring" if expires_at - now <= EXPIRING else "valid"
+
+
+SECONDS = re.compile(r"(?<!\d)1\d{9}(?!\d)")
+"""A time as seconds since the epoch, from 2001 to 2033."""
+
+
+def with_times(text: str) -> str:
+    """A reason of the alerting for people: seconds since the epoch become dates."""
+    return SECONDS.sub(lambda found: f"{dt.datetime.fromtimestamp(int(found[0]), dt.UTC):%Y-%m-%d %H:%M} UTC", text)
+
+
+def decision_groups(actions: Mapping[str, int]) -> dict[str, int]:
+    """Decisions by what came of them: send, hold and drop."""
+    groups = {"send": 0, "hold": 0, "drop": 0}
+    for action, count in actions.items():
+        groups[re.split(r"[: ]", action)[0]] += count
+    return groups

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import sqlalchemy as sa
 from fleet_samples import BASKET, HOSTILE, MESSAGE, NOW, RULER, TILL, fill
 
+from elder_assets.audit.alert_events import Event
+from elder_assets.audit.alerts import Action, AlertRule, Decision, Notice
 from resources.store import Store, tables
 
 FINDING = {
@@ -56,6 +58,7 @@ def fill_operations(store: Store) -> None:
     gate(store, HOSTILE, "error", "=1+1", None)
     put_project(store, BASKET)
     deliver(store)
+    alert(store)
     store.create_token("ann <b>x</b>", "maintainer", days=30, team="payments", by="root")
     store.revoke_token(store.create_token("old", "admin", days=30, by="root")[0].id, "root")
 
@@ -86,3 +89,32 @@ def deliver(store: Store) -> None:
     skipped = {"state": "skipped", "decision": "only <b>x</b> files changed"}
     store.put_inbox(**given, delivery_id="d-2", action="push", repository_id=basket, **skipped)
     store.put_inbox(**given, delivery_id="=d<b>x</b>", action="ping", **skipped)
+
+
+def alert(store: Store) -> None:
+    """Two rules of two teams on two channels, a decision of each kind, a notice that was sent and one given up."""
+    store.put_channel("chat", "webhook", "env:PLACE env:KEY")
+    store.put_channel("growth-chat", "slack", "env:SLACK", "growth")
+    gates = AlertRule(name="gates", kind="gate_failed", channels=("chat",), severity="critical")
+    drops = AlertRule(name="drops", kind="score_dropped", channels=("growth-chat",), team="growth", muted_until=NOON)
+    store.put_rule(gates, "root")
+    store.put_rule(drops, "root")
+    numbers = {repository.key: repository.id for repository in store.repositories()}
+    with store.alert_turn() as turn:
+        turn.keep(numbers[BASKET], [decision("gates", Action.SEND, "", "chat")])
+        turn.keep(numbers[TILL], [decision("drops", Action.MUTED, f"the rule is muted until {NOON}", "growth-chat")])
+        turn.keep(None, [decision("gates", Action.DIGEST, "", "chat")])
+    waiting = store.due_notices(NOON, 10)
+    store.settle_given_up(waiting[:1], "the receiver said <b>x</b> 410", waiting[0].notice, NOON)
+
+
+NOON = int(NOW.timestamp()) + 3600
+
+
+def decision(rule: str, action: Action, reason: str, channel: str) -> Decision:
+    """What was decided about a gate that failed."""
+    event = Event(kind="gate_failed", project="example.org/<b>x</b>", team="", at=NOON, after="failed", found=1)
+    notice = Notice(key=f"{rule}|{action}", event=event, severity="warning")
+    return Decision(
+        action=action, reason=reason, rule=rule, condition="c", channels=(channel,), at=NOON - 3600, notice=notice
+    )

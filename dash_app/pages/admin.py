@@ -20,13 +20,14 @@ from dash_app.page import Page, PageRequest, Table, address, repository_address
 from elder_assets.audit.report import plain
 from elder_assets.version import elder_version
 from resources.messages.catalogue import translator
-from resources.store.access import NAME_CHARACTERS_MAX, ROLES, TOKEN_DAYS_MAX, Token
+from resources.store.access import NAME_CHARACTERS_MAX, ROLES, Token
 from resources.store.inbox import ENDED, INBOX_STATES
 from resources.store.operations_pages import ROWS_MAX, DeliveryFilter, LogFilter
 
 ROWS = 25
 VERIFIED_MAX = 5_000
 """Newest changes of the audit log whose chain is computed at a look; the command line computes all."""
+TOKEN_DAYS = (1, 7, 30, 90, 180, 365)
 TABS = ("tokens", "deliveries", "log", "server")
 STATE_KINDS = {"queued": "low", "done": "passed", "failed": "failed", "waiting": "warning"}
 """Which badge a state of a delivery wears."""
@@ -168,13 +169,13 @@ def _make_token(request: PageRequest, *, is_first: bool) -> Component:
     name = dcc.Input(
         id="token-name", name="name", type="text", required=True, maxLength=NAME_CHARACTERS_MAX, autoComplete="off"
     )
-    days = dcc.Input(id="token-days", name="days", type="number", value=90, min=1, max=TOKEN_DAYS_MAX)
+    days = [html.Option(str(count), value=str(count), selected=count == 90) for count in TOKEN_DAYS]
     form = html.Form(
         [
             html.Label([html.Span(t.gettext("Whose or what for")), name]),
             html.Label([html.Span(t.gettext("Role")), html.Select(roles, name="role")]),
             html.Label([html.Span(t.gettext("Team")), html.Select(teams, name="team")]),
-            html.Label([html.Span(t.gettext("Days until it expires")), days]),
+            html.Label([html.Span(t.gettext("Days until it expires")), html.Select(days, name="days")]),
             html.Button(t.gettext("Make a token"), type="submit"),
         ],
         className="form row",

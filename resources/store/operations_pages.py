@@ -64,6 +64,17 @@ class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 25
 
 
+class AlertFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which decisions about alerts are shown."""
+
+    text: str = ""
+    """Part of the repository's key or the rule's name, in any case."""
+    action: str = ""
+    """send, hold or drop."""
+    offset: int = 0
+    limit: int = 25
+
+
 class OperationsPages(Database):
     """A part of the store."""
 
@@ -159,6 +170,63 @@ class OperationsPages(Database):
         with self._reading() as connection:
             return dict(list(connection.execute(statement).tuples()))
 
+    # --- alerts -----------------------------------------------------------------------------------------------
+
+    def alert_page(self, wanted: AlertFilter, team_id: int | None = None) -> tuple[list[Row], int]:
+        """Decisions of one page, newest first, and how many there are on all pages.
+
+        Each: the columns of `alert_decisions`, repository ('' for Elder itself, which only who sees all teams is shown)
+        and notices, each with channel, state, attempts, next_at, error and sent_at.
+        """
+        table, repositories = tables.alert_decisions, tables.repositories
+        statement = _decisions(team_id)
+        if wanted.text:
+            columns = (repositories.c.key, table.c.rule)
+            statement = statement.where(sa.or_(*(one.icontains(wanted.text, autoescape=True) for one in columns)))
+        if wanted.action:
+            statement = statement.where(table.c.action.startswith(wanted.action, autoescape=True))
+        total = statement.with_only_columns(sa.func.count())
+        page = statement.order_by(table.c.id.desc()).offset(wanted.offset).limit(min(wanted.limit, ROWS_MAX))
+        with self._reading() as connection:
+            rows = [dict(row) for row in connection.execute(page).mappings()]
+            count = connection.scalar(total) or 0
+        told = self._notices_of([row["id"] for row in rows])
+        return [{**row, "notices": told.get(row["id"], [])} for row in rows], count
+
+    def _notices_of(self, decisions: Sequence[int]) -> dict[int, list[Row]]:
+        table, channels = tables.notices, tables.channels
+        columns = [table.c[name] for name in ("decision_id", "state", "attempts", "next_at", "error", "sent_at")]
+        statement = sa.select(*columns, channels.c.name.label("channel")).join(
+            channels, channels.c.id == table.c.channel_id
+        )
+        found: dict[int, list[Row]] = {}
+        with self._reading() as connection:
+            for start in range(0, len(decisions), 500):
+                some = statement.where(table.c.decision_id.in_(decisions[start : start + 500])).order_by(table.c.id)
+                for row in connection.execute(some).mappings():
+                    found.setdefault(row["decision_id"], []).append(dict(row))
+        return found
+
+    def alert_actions(self, since: dt.datetime, team_id: int | None = None) -> dict[str, int]:
+        """How many decisions since a time came to each action."""
+        table = tables.alert_decisions
+        statement = _decisions(team_id).with_only_columns(table.c.action, sa.func.count()).where(table.c.at >= since)
+        with self._reading() as connection:
+            return dict(list(connection.execute(statement.group_by(table.c.action)).tuples()))
+
+    def notice_states(self, team_id: int | None = None) -> dict[str, int]:
+        """How many notices are in each state that one is in."""
+        table, decisions, repositories = tables.notices, tables.alert_decisions, tables.repositories
+        statement = sa.select(table.c.state, sa.func.count()).select_from(table).group_by(table.c.state)
+        if team_id is not None:
+            statement = (
+                statement.join(decisions, decisions.c.id == table.c.decision_id)
+                .join(repositories, repositories.c.id == decisions.c.repository_id)
+                .where(repositories.c.team_id == team_id)
+            )
+        with self._reading() as connection:
+            return dict(list(connection.execute(statement).tuples()))
+
     # --- the audit log, and what the server holds -------------------------------------------------------------
 
     def log_page(self, wanted: LogFilter) -> tuple[list[Row], int]:
@@ -188,6 +256,14 @@ class OperationsPages(Database):
         with self._reading() as connection:
             row = {name: connection.scalar(statement) for name, statement in counted.items()}
             return {**row, "database": connection.dialect.name, "schema": tables.REVISION}
+
+
+def _decisions(team_id: int | None) -> sa.Select[Any]:
+    table, repositories = tables.alert_decisions, tables.repositories
+    key = sa.func.coalesce(repositories.c.key, "").label("repository")
+    statement = sa.select(table, key).select_from(table)
+    statement = statement.outerjoin(repositories, repositories.c.id == table.c.repository_id)
+    return statement if team_id is None else statement.where(repositories.c.team_id == team_id)
 
 
 def _deliveries(team_id: int | None) -> sa.Select[Any]:

@@ -357,6 +357,7 @@ BODIES = {
     },
     f"{API}/findings/{{finding_id}}/feedback": {"verdict": "true"},
     f"{API}/teams/{{team_id}}/configuration": {"document": ""},
+    f"{API}/alerts/rules/{{name}}/mute": {"hours": 1},
 }
 
 

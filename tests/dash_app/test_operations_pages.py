@@ -20,7 +20,16 @@ from dash_app.app import create_app
 from resources.settings import load_settings
 from resources.store import open_store, tables
 
-ADDRESSES = ["/gates", "/admin", "/admin?tab=deliveries", "/admin?tab=log", "/admin?tab=server"]
+ADDRESSES = [
+    "/gates",
+    "/admin",
+    "/admin?tab=deliveries",
+    "/admin?tab=log",
+    "/admin?tab=server",
+    "/alerts",
+    "/alerts?tab=rules",
+    "/alerts?tab=channels",
+]
 """Pages that answer without anything in the store."""
 FILLED = ["/gates?status=failed", "/gates?q=basket&page=2", "/gates/1", "/gates/2", "/gates/3"]
 """Pages of what the samples have."""
@@ -204,3 +213,54 @@ def test_what_has_ended_is_replayed_and_what_waits_is_not(tmp_path: Path):
             client.post("/api/v1/webhook-deliveries/2/replay", headers=as_person(client, "viewer")).status_code == 403
         )
         assert "delivery.replay" in client.get("/admin?tab=log").text
+
+
+# --- alerts -------------------------------------------------------------------------------------------------
+
+
+def test_the_history_says_what_was_sent_held_or_dropped_and_why(filled: TestClient):
+    page = filled.get("/alerts").text
+    assert "Gate failed" in page
+    assert "the rule is muted until 2026-03-04 13:00 UTC" in page
+    assert "the receiver said &lt;b&gt;x&lt;/b&gt; 410" in page
+    dropped = filled.get("/alerts?action=drop").text
+    assert "muted until 2026-03-04" in dropped
+    assert "410" not in dropped
+
+
+def test_alerts_of_another_team_are_not_shown(filled: TestClient):
+    payments = as_person(filled, "maintainer", "payments")
+    assert "muted until 2026-03-04" not in filled.get("/alerts", headers=payments).text
+    assert "growth-chat" not in filled.get("/alerts?tab=channels", headers=payments).text
+    rules = filled.get("/alerts?tab=rules", headers=payments).text
+    assert "drops" not in rules
+    assert "/api/v1/alerts/rules/gates/mute" not in rules
+
+
+def test_a_muted_rule_says_until_when_and_can_speak_again(filled: TestClient):
+    page = filled.get("/alerts?tab=rules").text
+    assert "Speak again" in page
+    assert "/api/v1/alerts/rules/gates/mute" in page
+
+
+def test_a_rule_is_muted_for_hours_and_speaks_again(tmp_path: Path):
+    for client in mounted(tmp_path, is_filled=True):
+        address, own = "/api/v1/alerts/rules/drops/mute", as_person(client, "maintainer", "growth")
+        muted = client.post(address, json={"hours": "8"}, headers=own)
+        assert muted.json() == {"name": "drops", "muted_until": int(NOW.timestamp()) + 8 * 3600}
+        assert client.post(address, json={"hours": 0}).json()["muted_until"] is None
+        assert client.post(address, json={"hours": -1}).status_code == 400
+        assert client.post("/api/v1/alerts/rules/no/mute", json={"hours": 1}).status_code == 404
+        assert client.post(address, json={"hours": 1}, headers=as_person(client, "viewer")).status_code == 403
+        other = as_person(client, "maintainer", "payments")
+        assert client.post(address, json={"hours": 1}, headers=other).status_code == 403
+        assert "alert_rule.put" in client.get("/admin?tab=log").text
+
+
+def test_a_test_message_says_why_it_was_not_taken_and_never_where_it_went(filled: TestClient):
+    answer = filled.post("/api/v1/alerts/channels/chat/test")
+    assert answer.status_code == 424
+    assert "chat (webhook) did not take it" in answer.json()["detail"]
+    assert filled.post("/api/v1/alerts/channels/no/test").status_code == 404
+    other = as_person(filled, "maintainer", "payments")
+    assert filled.post("/api/v1/alerts/channels/growth-chat/test", headers=other).status_code == 403

@@ -67,3 +67,14 @@ def test_how_a_token_stands(days, is_revoked, state):
     now = at(MONDAY)
     expires = now + dt.timedelta(days=days)
     assert views_operations.token_state(expires, now if is_revoked else None, now) == state
+
+
+def test_reasons_show_times_and_no_seconds():
+    told = "told at 1772625600, less than 3600 s ago"
+    assert views_operations.with_times(told) == "told at 2026-03-04 12:00 UTC, less than 3600 s ago"
+    assert views_operations.with_times("id 17726256001") == "id 17726256001"
+
+
+def test_decisions_are_counted_by_what_came_of_them():
+    actions = {"send": 2, "hold for digest": 1, "hold for quiet hours": 3, "drop: muted": 4, "drop: duplicate": 1}
+    assert views_operations.decision_groups(actions) == {"send": 2, "hold": 4, "drop": 5}
