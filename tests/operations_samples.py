@@ -59,6 +59,7 @@ def fill_operations(store: Store) -> None:
     put_project(store, BASKET)
     deliver(store)
     alert(store)
+    run_audits(store)
     store.create_token("ann <b>x</b>", "maintainer", days=30, team="payments", by="root")
     store.revoke_token(store.create_token("old", "admin", days=30, by="root")[0].id, "root")
 
@@ -118,3 +119,16 @@ def decision(rule: str, action: Action, reason: str, channel: str) -> Decision:
     return Decision(
         action=action, reason=reason, rule=rule, condition="c", channels=(channel,), at=NOON - 3600, notice=notice
     )
+
+
+def run_audits(store: Store) -> None:
+    """A run that goes on, one that finished, and one whose attempt failed."""
+    numbers = {repository.key: repository.id for repository in store.repositories()}
+    started = {"run_id": "run-on", "stage": "started"}
+    store.put_live_event(numbers[BASKET], "audit_update", started)
+    store.put_live_event(numbers[BASKET], "audit_update", {**started, "stage": "facts", "impact": "3 <b>x</b> files"})
+    store.put_live_event(numbers[TILL], "audit_update", {"run_id": "run-done", "stage": "started"})
+    done = {"run_id": "run-done", "status": "warning", "score": 81.5, "findings": 4, "commit": "c" * 40}
+    store.put_live_event(numbers[TILL], "audit_completed", done)
+    store.put_live_event(numbers[HOSTILE], "audit_update", {"run_id": "run-lost", "stage": "started"})
+    store.record_failure(HOSTILE, "the host said <b>x</b>", "run-lost")

@@ -227,6 +227,56 @@ class OperationsPages(Database):
         with self._reading() as connection:
             return dict(list(connection.execute(statement).tuples()))
 
+    # --- live -------------------------------------------------------------------------------------------------
+
+    def live_page(
+        self, *, text: str = "", before: int | None = None, limit: int = 300, team_id: int | None = None
+    ) -> list[Row]:
+        """Live events, newest first, from an id on: id, repository, event, document, at."""
+        table, repositories = tables.live_events, tables.repositories
+        columns = (table.c.id, repositories.c.key.label("repository"), table.c.event, table.c.document, table.c.at)
+        statement = (
+            sa.select(*columns)
+            .join(repositories, repositories.c.id == table.c.repository_id)
+            .where(*known_repositories(team_id))
+            .order_by(table.c.id.desc())
+            .limit(min(limit, ROWS_MAX))
+        )
+        if before is not None:
+            statement = statement.where(table.c.id < before)
+        if text:
+            statement = statement.where(repositories.c.key.icontains(text, autoescape=True))
+        with self._reading() as connection:
+            return [dict(row) for row in connection.execute(statement).mappings()]
+
+    def failed_runs(self, runs: Sequence[str]) -> dict[str, Row]:
+        """Of a few runs those whose audit failed: reason and failed_at, by run."""
+        table = tables.audit_failures
+        statement = sa.select(table.c.run_id, table.c.reason, table.c.failed_at).where(table.c.run_id.in_(runs))
+        with self._reading() as connection:
+            found = connection.execute(statement.order_by(table.c.id)).mappings()
+            return {row["run_id"]: dict(row) for row in found}
+
+    def ended_since(self, since: dt.datetime, team_id: int | None = None) -> tuple[int, int]:
+        """How many audits were recorded since a time, and how many attempts failed."""
+        audits, snapshots, failures = tables.audits, tables.snapshots, tables.audit_failures
+        repositories = tables.repositories
+        recorded = (
+            sa.select(sa.func.count())
+            .select_from(audits)
+            .join(snapshots, snapshots.c.id == audits.c.snapshot_id)
+            .join(repositories, repositories.c.id == snapshots.c.repository_id)
+            .where(audits.c.audited_at >= since, *known_repositories(team_id))
+        )
+        failed = (
+            sa.select(sa.func.count())
+            .select_from(failures)
+            .join(repositories, repositories.c.id == failures.c.repository_id)
+            .where(failures.c.failed_at >= since, *known_repositories(team_id))
+        )
+        with self._reading() as connection:
+            return connection.scalar(recorded) or 0, connection.scalar(failed) or 0
+
     # --- the audit log, and what the server holds -------------------------------------------------------------
 
     def log_page(self, wanted: LogFilter) -> tuple[list[Row], int]:

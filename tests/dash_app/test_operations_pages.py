@@ -264,3 +264,24 @@ def test_a_test_message_says_why_it_was_not_taken_and_never_where_it_went(filled
     assert filled.post("/api/v1/alerts/channels/no/test").status_code == 404
     other = as_person(filled, "maintainer", "payments")
     assert filled.post("/api/v1/alerts/channels/growth-chat/test", headers=other).status_code == 403
+
+
+# --- live ---------------------------------------------------------------------------------------------------
+
+
+def test_the_live_page_tells_what_runs_from_what_ended(filled: TestClient):
+    page = filled.get("/live").text
+    running, ended = page.split("What the last audits came to", 1)
+    assert "3 &lt;b&gt;x&lt;/b&gt; files" in running
+    assert "reading files" in running
+    assert "run-done" not in running
+    assert "81.5" in ended
+    assert "the host said &lt;b&gt;x&lt;/b&gt;" in ended
+
+
+def test_the_live_page_is_filtered_and_goes_back_in_time(filled: TestClient):
+    assert "81.5" not in filled.get("/live?state=failed").text
+    assert "81.5" not in filled.get("/live?q=basket").text
+    assert "No audit fits" in filled.get("/live?before=1").text
+    payments = as_person(filled, "viewer", "payments")
+    assert "81.5" not in filled.get("/live", headers=payments).text

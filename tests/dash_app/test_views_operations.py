@@ -78,3 +78,41 @@ def test_reasons_show_times_and_no_seconds():
 def test_decisions_are_counted_by_what_came_of_them():
     actions = {"send": 2, "hold for digest": 1, "hold for quiet hours": 3, "drop: muted": 4, "drop: duplicate": 1}
     assert views_operations.decision_groups(actions) == {"send": 2, "hold": 4, "drop": 5}
+
+
+def event(number: int, run: str, minutes: int, name: str = "audit_update", **said: object) -> dict[str, object]:
+    document = {"run_id": run, **said} if run else said
+    return {"id": number, "repository": "r", "event": name, "document": document,
+            "at": at(MONDAY) - dt.timedelta(minutes=minutes)}  # fmt: skip
+
+
+def test_events_of_a_run_are_one_entry_with_its_time_and_its_last_word():
+    events = [
+        event(4, "b", 1, stage="facts", impact="2 files"),
+        event(3, "a", 2, "audit_completed", status="passed", score=90, findings=3, commit="c"),
+        event(2, "b", 5, stage="started"),
+        event(1, "a", 12, stage="started"),
+    ]
+    running, finished = views_operations.live_runs(events, {}, at(MONDAY))
+    assert (running.state, running.stage, running.detail, running.seconds) == ("running", "facts", "2 files", 240.0)
+    assert (finished.state, finished.score, finished.findings, finished.seconds) == ("finished", 90.0, 3, 600.0)
+
+
+def test_a_run_without_a_word_for_an_hour_is_silent_and_one_that_failed_says_why():
+    events = [event(2, "b", 61, stage="facts"), event(1, "a", 61, stage="started")]
+    failures = {"a": {"reason": "gone", "failed_at": at(MONDAY)}}
+    silent, failed = views_operations.live_runs(events, failures, at(MONDAY))
+    assert (silent.state, failed.state, failed.detail) == ("silent", "failed", "gone")
+
+
+def test_completed_events_of_no_run_are_entries_of_their_own():
+    events = [event(2, "", 1, "audit_completed"), event(1, "", 2, "audit_completed")]
+    assert [run.state for run in views_operations.live_runs(events, {}, at(MONDAY))] == ["finished", "finished"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(None, "–"), (0.4, "0.4 s"), (8, "8 s"), (125, "2 min 5 s"), (3780, "1 h 3 min"), (60, "1 min 0 s")],
+)
+def test_a_duration_is_said_as_people_say_it(seconds, shown):
+    assert views_operations.spent(seconds) == shown
