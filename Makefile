@@ -7,6 +7,7 @@
 #   make check                      format, lint, types, import contracts, and Elder's audit of itself
 #   make bench REPO=<path>          what an audit, a push and a year cost; JSON=1 for one object
 #   make label CORPUS=<folder>      draw findings from a corpus for a person to judge (docs/calibration.md)
+#   make chart-test                 judge the chart: helm 3 and 4, Kubernetes 1.28 and 1.37, policies (docs/kubernetes.md)
 #   make docs                       write the pages that are derived from the rules again
 #   make lock                       resolve the ranges in pyproject.toml into requirements/*.txt again
 #   make help                       print this
@@ -19,7 +20,7 @@ BIN = $(VENV)/bin
 REPO ?= .
 ARGS ?=
 
-.PHONY: audit up test pg-test check bench label docs lock help clean
+.PHONY: audit up test pg-test check bench label chart-tools chart-test docs lock help clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,/^ARGS/p'
@@ -49,8 +50,15 @@ bench: $(VENV)/base.done
 label: $(VENV)/base.done
 	@$(BIN)/python tools/label/label.py $(ARGS)
 
+chart-tools: $(VENV)/dev.done
+	@$(BIN)/python tools/chart_tools.py build/chart-tools
+
+chart-test: chart-tools
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -rs tests/chart $(ARGS)
+
 docs: $(VENV)/base.done
 	@$(BIN)/python tools/docs.py
+	@$(BIN)/python tools/chart.py
 
 # One virtual environment; each level adds to the one below and leaves a mark that is newer than its lock file.
 # Byte-code is compiled at install: without it every process costs twice the CPU.

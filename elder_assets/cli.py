@@ -21,6 +21,8 @@ from elder_assets.cli_alert import alert
 from elder_assets.cli_cache import cache
 from elder_assets.cli_gate import gate
 from elder_assets.cli_history import compare, history, rescore
+from elder_assets.cli_janitor import janitor
+from elder_assets.cli_probe import probe
 from elder_assets.cli_recovery import backup, migrate, restore
 from elder_assets.cli_sarif import sarif
 from elder_assets.cli_serve import serve
@@ -326,5 +328,7 @@ for _command in (
     migrate,
     backup,
     restore,
+    janitor,
+    probe,
 ):
     elder.add_command(_command)

@@ -41,6 +41,7 @@ from resources.change_requests import judge
 from resources.dagster_resources import ElderResource
 from resources.fleet import rescore_all
 from resources.git.circuit import guarded, host_of
+from resources.store.inbox import LOW
 from resources.sweep import sweep as sweep_heads
 
 CHECKED = [*(findings_asset(magic.name) for magic in catalogue().magics), "scores", SCORECARDS_ASSET]
@@ -146,10 +147,6 @@ quality_job = dg.define_asset_job(
 )
 
 
-SWEEP_PRIORITY = "-10"
-"""Below whatever a person or a push asks for, 0 and more."""
-
-
 def _audits_of_all(
     context: dg.ScheduleEvaluationContext, elder: ElderResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -163,7 +160,7 @@ def _audits_of_all(
     match_partitions(context.instance, [repository.key for repository in known])
     for repository in known:
         key, team = repository.key, teams.get(repository.team_id or 0, "")
-        tags = {PRIORITY_TAG: SWEEP_PRIORITY, HOST_TAG: key.partition("/")[0]} | ({TEAM_TAG: team} if team else {})
+        tags = {PRIORITY_TAG: str(LOW), HOST_TAG: key.partition("/")[0]} | ({TEAM_TAG: team} if team else {})
         yield dg.RunRequest(
             run_key=f"{context.scheduled_execution_time.isoformat()}:{key}", partition_key=key, tags=tags
         )
