@@ -16,7 +16,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from elder_assets.audit.errors import ConfigurationError, Conflict, DeliveryFailed, ElderError, SourceRefused
+from elder_assets.audit.errors import (
+    ConfigurationError,
+    Conflict,
+    DeliveryDelayed,
+    DeliveryFailed,
+    ElderError,
+    SourceRefused,
+)
 from elder_assets.audit.facts.ci import system_of
 from elder_assets.audit.facts.grammars import languages
 from elder_assets.audit.policy import PROFILES
@@ -183,6 +190,8 @@ def check_host(settings: Settings, address: str) -> None:
     named = frozenset({*settings.allowed_hosts, *(name for name, _ in settings.git_hosts)})
     try:
         Boundary(allowed_hosts=named).addresses(host, 443)
+    except DeliveryDelayed as error:
+        raise SourceRefused(f"{error}; activate the project to try again") from error
     except DeliveryFailed as error:
         raise SourceRefused(f"{error} (ELDER_GIT_HOSTS, ELDER_ALLOWED_HOSTS)") from error
 
