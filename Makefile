@@ -2,8 +2,10 @@
 #
 #   make audit REPO=<path or URL>   audit a repository and print the report (installs the light base only)
 #   make up [REPO=<path or URL>]    Dagster UI and daemon on this machine, ends the first audit with a quality run
+#   make demo [REPOS="..."]        fill the embedded store with real audits, for a look at the pages
 #   make test                       all tests, with a PostgreSQL that they start themselves
 #   make pg-test                    the tests of PostgreSQL alone: store, COPY, rolling update, moves, backups
+#   make browser-test               the pages in Debian's Chromium: main tasks, hostile names, barriers
 #   make check                      format, lint, types, import contracts, and Elder's audit of itself
 #   make bench REPO=<path>          what an audit, a push and a year cost; JSON=1 for one object
 #   make label CORPUS=<folder>      draw findings from a corpus for a person to judge (docs/calibration.md)
@@ -19,8 +21,9 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 REPO ?= .
 ARGS ?=
+REPOS ?=
 
-.PHONY: audit up test pg-test check bench label chart-tools chart-test docs lock help clean
+.PHONY: audit up demo test browser-test pg-test check bench label chart-tools chart-test docs lock help clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,/^ARGS/p'
@@ -30,6 +33,12 @@ audit: $(VENV)/base.done
 
 up: $(VENV)/platform.done
 	@$(BIN)/elder up $(if $(filter command line,$(origin REPO)),"$(REPO)",) $(ARGS)
+
+demo: $(VENV)/platform.done
+	@$(BIN)/python tools/demo.py --team platform --team product $(REPOS)
+
+browser-test: $(VENV)/dev.done
+	$(BIN)/python -m pytest tests/dash_app/browser $(ARGS)
 
 test: $(VENV)/dev.done
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)

@@ -25,12 +25,32 @@
   function go(href, replace) {
     var before = location.pathname;
     history[replace ? 'replaceState' : 'pushState']({}, '', href);
-    pending = { moved: before !== location.pathname, hash: location.hash };
+    pending = { moved: before !== location.pathname, hash: location.hash, held: held() };
     window.dispatchEvent(new CustomEvent('_dashprivate_pushstate'));
     document.getElementById('shell').classList.add('waiting');
     if (pending.moved) window.scrollTo(0, 0);
     else if (pending.hash) jump(true);
     mark();
+  }
+  // Dash draws a page's content anew: whoever was in it stays where they were, with what they typed meanwhile.
+  function held() {
+    var content = document.querySelector('#react-entry-point #page');
+    var element = document.activeElement;
+    if (!content || !element || element === content || !content.contains(element)) return null;
+    var steps = [];
+    for (var at = element; at !== content; at = at.parentElement) {
+      steps.unshift(Array.prototype.indexOf.call(at.parentElement.children, at));
+    }
+    return { element: element, tag: element.tagName, steps: steps };
+  }
+  function hold(place, content) {
+    if (!place || document.body.contains(place.element)) return;
+    var at = content;
+    place.steps.forEach(function (step) { at = at && at.children[step]; });
+    if (!at || at.tagName !== place.tag) return;
+    if (at.tagName === 'INPUT' && at.value !== place.element.value) at.value = place.element.value;
+    at.focus({ preventScroll: true });
+    if (at.setSelectionRange && at.type !== 'checkbox') at.setSelectionRange(at.value.length, at.value.length);
   }
   function jump(smooth) {
     var target = document.getElementById(location.hash.slice(1));
@@ -170,7 +190,11 @@
   var seen = null, lost = null;
   function refresh() {
     seen = null;
-    if (window.dash_clientside && dash_clientside.set_props) dash_clientside.set_props('live', { data: 'at ' + Date.now() });
+    redraw('at ' + Date.now());
+  }
+  function redraw(mark) {
+    pending = pending || { moved: false, hash: '', held: held() };
+    dash_clientside.set_props('live', { data: mark });
   }
   function stale(since) {
     document.querySelectorAll('#stale').forEach(function (banner) {
@@ -190,7 +214,7 @@
       .then(function (said) {
         fresh = new Date();
         if (lost) { lost = null; stale(null); }
-        if (seen !== null && seen !== said.mark && ready()) dash_clientside.set_props('live', { data: said.mark });
+        if (seen !== null && seen !== said.mark && ready()) redraw(said.mark);
         seen = said.mark;
       })
       .catch(function () { lost = lost || fresh; stale(lost); });
@@ -213,7 +237,8 @@
       if (content && changes.some(function (change) { return content.contains(change.target); })) {
         document.getElementById('shell').classList.remove('waiting');
         if (pending.moved) content.focus({ preventScroll: true });
-        else if (pending.hash) jump(false);
+        else hold(pending.held, content);
+        if (!pending.moved && pending.hash) jump(false);
         pending = null;
       }
     }

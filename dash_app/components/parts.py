@@ -190,7 +190,7 @@ def chart(
             "scrollZoom": False,
         },
     )
-    parts: list[Child] = [html.Div(drawn, role="img", className="graph", **attributes(aria_label=said))]
+    parts: list[Child] = [html.Div(drawn, role="group", className="graph", **attributes(aria_label=said))]
     if rows:
         head = html.Thead(html.Tr([html.Th(column, scope="col") for column in columns]))
         body = html.Tbody([html.Tr([html.Td(cell) for cell in row]) for row in rows])

@@ -1,0 +1,149 @@
+"""What people do with the pages, in a real browser under the real content policy."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from fleet_samples import BASKET, NEW, TILL
+from playwright.sync_api import Page, expect
+
+KEPT = "() => window.kept === true"
+
+
+def rows(page: Page) -> list[str]:
+    return page.locator("#repositories tbody th").all_inner_texts()
+
+
+def test_typing_a_name_narrows_the_table_and_the_address_without_reload(filled, look):
+    page = look(filled.address)
+    page.evaluate("() => { window.kept = true }")
+    page.get_by_label("Name contains").fill("till")
+    expect(page.locator("#repositories tbody tr")).to_have_count(1)
+    assert page.url.endswith("/?q=till")
+    assert page.evaluate(KEPT)
+    expect(page.get_by_label("Name contains")).to_be_focused()
+
+
+def test_a_column_sorts_and_the_back_button_undoes_it(filled, look):
+    page = look(filled.address)
+    page.get_by_role("link", name="Repository", exact=True).click()
+    expect(page.locator("#repositories thead th").first).to_have_attribute("aria-sort", "ascending")
+    first = rows(page)
+    page.get_by_role("link", name="Repository", exact=True).click()
+    expect(page.locator("#repositories thead th").first).to_have_attribute("aria-sort", "descending")
+    assert rows(page) == first[::-1]
+    page.go_back()
+    expect(page.locator("#repositories thead th").first).to_have_attribute("aria-sort", "ascending")
+
+
+def test_a_link_shows_somebody_else_the_same_view(filled, look):
+    address = f"{filled.address}/?status=never&sort=repository"
+    assert len(rows(look(address))) == 2
+    assert look(address).get_by_label("Status").input_value() == "never"
+
+
+def test_a_status_narrows_by_choice(filled, look):
+    page = look(filled.address)
+    page.get_by_label("Status").select_option("failing")
+    expect(page.locator("#repositories tbody tr")).to_have_count(1)
+    assert "status=failing" in page.url
+
+
+def test_from_the_fleet_to_the_code_of_a_finding_by_keyboard_alone(filled, look):
+    page = look(f"{filled.address}/?q=till")
+    page.locator("#repositories tbody a").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("till")
+    expect(page.locator("main")).to_be_focused()
+    page.get_by_role("link", name=re.compile("^Findings")).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Findings")).to_be_visible()
+    page.locator("main table tbody a").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="What to do")).to_be_visible()
+    assert "/findings/" in page.url
+
+
+def test_the_first_key_leads_past_the_menu(filled, look):
+    page = look(filled.address)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+
+
+def test_the_theme_is_kept_over_a_reload(filled, look):
+    page = look(filled.address, theme="light")
+    ground = "() => getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.get_by_role("button", name="Light or dark").click()
+    assert page.evaluate(ground) != light
+    page.reload()
+    assert page.evaluate("() => document.documentElement.dataset.theme") == "dark"
+
+
+def test_japanese_is_one_click_away_and_keeps_the_view(filled, look):
+    page = look(f"{filled.address}/?q=till")
+    page.get_by_role("link", name="日本語").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("全体")
+    assert page.url.endswith("/?q=till")
+
+
+def test_times_stand_in_the_zone_of_whoever_looks(filled, look):
+    page = look(f"{filled.address}/repositories/{BASKET}")
+    expect(page.locator("main time").last).to_be_visible()
+    assert "9:00 PM" in page.locator(".facts").inner_text()  # noon in UTC, in Tokyo
+
+
+def test_a_change_in_the_store_shows_without_reload(filled, look):
+    page = look(filled.address)
+    page.evaluate("() => { window.kept = true }")
+    page.wait_for_timeout(500)
+    filled.store.record_failure(NEW, "the disk said no")
+    expect(page.get_by_text("the disk said no")).to_be_visible(timeout=15_000)
+    assert page.evaluate(KEPT)
+
+
+def test_a_lost_connection_is_said_and_its_return_too(filled, look):
+    page = look(filled.address)
+    page.wait_for_timeout(500)
+    page.context.set_offline(True)
+    expect(page.locator("#stale")).to_be_visible(timeout=15_000)
+    page.context.set_offline(False)
+    expect(page.locator("#stale")).to_be_hidden(timeout=15_000)
+
+
+def test_names_that_try_to_break_out_stay_text(filled, look):
+    page = look(f"{filled.address}/?q=onerror")
+    expect(page.locator("#repositories tbody tr")).to_have_count(1)
+    assert "<img src=x onerror=alert(1)>=1+1" in rows(page)[0]
+    page.locator("#repositories tbody a").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("<img src=x onerror=alert(1)>")
+    page.get_by_role("link", name=re.compile("^Findings")).click()
+    expect(page.get_by_text("<script>alert(1)</script>").first).to_be_visible()
+    assert page.locator("main script, main img[src=x], main b b").count() == 0
+
+
+def test_a_figure_can_be_read_as_a_table(filled, look):
+    page = look(filled.address)
+    page.locator("details.numbers summary").first.click()
+    expect(page.locator("details.numbers table").first).to_be_visible()
+
+
+def test_a_page_can_be_read_without_scripts(filled, browser):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{filled.address}/?q=till")
+    assert TILL.rpartition("/")[2] in page.locator("#repositories tbody").inner_text()
+    page.get_by_label("Name contains").fill("basket")
+    page.get_by_role("button", name="Apply").click()
+    assert "basket" in page.locator("#repositories tbody").inner_text()
+    context.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [("/", "No repository is registered yet"), ("/teams", "There is no team yet"), ("/magics", "No repository was audited yet"), ("/nowhere", "There is no such page"), ("/repositories/a/b", "There is no such repository")],
+    ids=["fleet", "teams", "magics", "unknown page", "unknown repository"],
+)  # fmt: skip
+def test_what_is_missing_says_what_to_do(empty, look, address: str, said: str):
+    expect(look(empty.address + address).get_by_text(said).first).to_be_visible()
