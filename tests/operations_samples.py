@@ -74,7 +74,7 @@ def put_project(store: Store, repository: str) -> None:
             "channels": [], "compliance_tags": [], "settings": {}, "first_look": {}, "default_branch": "main",
             "web_url": f"https://{repository}", "webhook_id": "", "webhook_secret_version": 1, "changed_at": NOW,
         }  # fmt: skip
-        connection.execute(sa.insert(tables.projects).values(**row))
+        connection.execute(sa.update(tables.projects).where(tables.projects.c.repository_id == number).values(**row))
 
 
 def days_ago(days: float) -> dt.datetime:

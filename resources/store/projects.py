@@ -269,6 +269,12 @@ _NEW: dict[str, Any] = {
 }
 
 
+def added_project(repository_id: int, key: str, now: datetime) -> dict[str, Any]:
+    """The row of a repository that was added by its key and address alone."""
+    content = {**_columns(ProjectTerms(name=key.rpartition("/")[2])), **_NEW}
+    return {"repository_id": repository_id, **content, "status": "active", "changed_at": now}
+
+
 def _columns(terms: ProjectTerms | Mapping[str, Any]) -> dict[str, Any]:
     content = dict(terms) if isinstance(terms, Mapping) else msgspec.structs.asdict(terms)
     written: dict[str, Any] = storable(content)

@@ -41,7 +41,7 @@ from resources.store.inbox import Inbox
 from resources.store.load import Load
 from resources.store.operations import Operations
 from resources.store.operations_pages import OperationsPages
-from resources.store.projects import Projects
+from resources.store.projects import Projects, added_project
 from resources.store.repository_pages import RepositoryPages
 from resources.store.results import Results
 from resources.store.samples import Samples
@@ -98,7 +98,10 @@ class Store(
     # --- repositories ---------------------------------------------------------------------------------
 
     def add_repository(self, key: str, url: str) -> Repository:
-        """Register a repository, or take one back that was removed; credentials in the address are dropped."""
+        """Register a repository, or take one back that was removed; credentials in the address are dropped.
+
+        It is a project at once, an active one, so that pages and API know it too.
+        """
         row = {"key": key, "url": without_credentials(url), "added_at": self._clock()}
         with self._writing() as connection:
             if self._insert_new(connection, tables.repositories, row) is None:
@@ -107,7 +110,9 @@ class Store(
                     .where(tables.repositories.c.key == key)
                     .values(url=row["url"], removed_at=None)
                 )
-            return self._repository(connection, key)
+            found = self._repository(connection, key)
+            self._insert_new(connection, tables.projects, added_project(found.id, key, self._clock()))
+            return found
 
     def remove_repository(self, key: str) -> Repository:
         """Mark a repository as removed; what is known about it stays.

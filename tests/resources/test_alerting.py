@@ -189,7 +189,8 @@ def test_the_channels_that_a_project_names_are_told_too(store, home, receiver):
     lists = {"channels": ["own"], "compliance_tags": [], "settings": {}, "first_look": {}}
     with store._writing() as connection:
         number = store.repository(KEY).id
-        connection.execute(sa.insert(tables.projects).values(repository_id=number, **columns, **plain, **lists))
+        known = tables.projects.c.repository_id == number
+        connection.execute(sa.update(tables.projects).where(known).values(**columns, **plain, **lists))
     judge(store, 7, finding("a"))
     turn(store, home, receiver, NOW)
     assert sorted(m["data"]["language"] for m in arrived(receiver)) == ["en", "ja"]

@@ -11,23 +11,14 @@ from elder_assets.audit.errors import RepositoryNotFound
 from resources.store import open_store, tables
 
 KEY = "git.example.org/shop/basket"
-EMPTY = {
-    column.name: [] if isinstance(column.type, sa.JSON) else False if isinstance(column.type, sa.Boolean) else ""
-    for column in tables.projects.columns
-}
 
 
 @pytest.mark.parametrize(("scaling", "changed", "tier"), [("auto", True, "large"), ("fixed", False, "small")])
 def test_only_an_automatic_tier_moves(tmp_path: Path, scaling: str, changed: bool, tier: str):
     with open_store(f"sqlite:///{tmp_path / 'elder.db'}") as store:
         store.add_repository(KEY, "https://git.example.org/shop/basket")
-        assert not store.fit_tier(KEY, "large")  # no project
         with store._writing() as connection:
-            row = {**EMPTY, "tier": "small", "scaling": scaling, "webhook_secret_version": 1}
-            repository = connection.scalar(sa.select(tables.repositories.c.id))
-            connection.execute(
-                sa.insert(tables.projects).values({**row, "repository_id": repository, "changed_at": store._clock()})
-            )
+            connection.execute(sa.update(tables.projects).values(tier="small", scaling=scaling))
         assert store.fit_tier(KEY, "large") is changed
         assert not store.fit_tier(KEY, tier)  # it has it
         with store._reading() as connection:

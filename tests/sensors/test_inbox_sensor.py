@@ -241,7 +241,9 @@ def calls(monkeypatch: pytest.MonkeyPatch, store: Store, registered: int) -> lis
         "default_branch": "main", "web_url": "", "webhook_id": "", "webhook_secret_version": 1, "changed_at": NOON,
     }  # fmt: skip
     with store._writing() as connection:
-        connection.execute(tables.projects.insert().values(**project))
+        connection.execute(
+            tables.projects.update().where(tables.projects.c.repository_id == registered).values(**project)
+        )
     return made
 
 
