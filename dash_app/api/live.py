@@ -58,9 +58,10 @@ async def audit_updates(
         await socket.close(NOT_ALLOWED, str(error)[:120])
         return
     live: LiveEvents = socket.app.state.live
+    newest = await run_in_threadpool(store.newest_live_event)
     await socket.accept()
     follower = live.follow(project_id)
-    talk = _Talk(socket, store, follower)
+    talk = _Talk(socket, store, follower, newest)
     try:
         async with anyio.create_task_group() as both:
             both.start_soon(talk.listen, both.cancel_scope)
@@ -74,12 +75,12 @@ async def audit_updates(
 class _Talk:
     """One connection: what the client asked for, and what it has been sent."""
 
-    def __init__(self, socket: WebSocket, store: Store, follower: Follower) -> None:
+    def __init__(self, socket: WebSocket, store: Store, follower: Follower, newest: int) -> None:
         self._socket = socket
         self._store = store
         self._follower = follower
         self._is_wanted = wanted({})
-        self._seen_before = 0
+        self._seen_before = newest
         self._sent: deque[int] = deque(maxlen=SENT_REMEMBERED)
         self._lock = anyio.Lock()
         self.code = 1000
@@ -107,7 +108,8 @@ class _Talk:
             answer = {"project_id": self._follower.repository_id, "last_event_id": said.last_event_id}
             await self._socket.send_json({"type": "subscribed", **answer})
             after = said.last_event_id
-            self._seen_before = after or 0
+            if after is not None:
+                self._seen_before = after
             while after is not None:
                 number = self._follower.repository_id
                 missed = await run_in_threadpool(self._store.live_events_after, after, EVENTS_AT_ONCE, number)
