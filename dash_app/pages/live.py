@@ -17,8 +17,10 @@ from dash_app.components.states import create_empty
 from dash_app.page import Page, PageRequest, Table, repository_address
 from dash_app.views_operations import LiveRun
 
-EVENTS = 200
+EVENTS = 80
 """Events that a look reads; a run says about four things."""
+OVERLAP = 60
+"""Newer events that a look at the past reads as well, to know how runs went on; those runs are left out."""
 EXPORTED = 5_000
 DAY = dt.timedelta(days=1)
 STATES = ("running", "finished", "failed", "silent")
@@ -27,7 +29,7 @@ STATES = ("running", "finished", "failed", "silent")
 def layout(request: PageRequest) -> Component:
     """What runs, then what ended."""
     t = request.t
-    events = _events(request, EVENTS)
+    events = _events(request, EVENTS + (OVERLAP if request.value("before") else 0))
     heading = html.H1(t.gettext("Live"))
     if not events and not request.value("q") and not request.value("before"):
         return html.Div([heading, _glance(request, []), _nothing(request)])
@@ -48,9 +50,10 @@ def layout(request: PageRequest) -> Component:
 
 
 def _events(request: PageRequest, limit: int) -> list[dict[str, Any]]:
+    before = request.number("before", 0, 10**9)
     return request.store.live_page(
         text=request.value("q").strip(),
-        before=request.number("before", 0, 10**9) or None,
+        before=before + OVERLAP if before else None,
         limit=limit,
         team_id=request.viewer.team_id,
     )
@@ -60,7 +63,9 @@ def runs_of(request: PageRequest, events: Sequence[dict[str, Any]]) -> list[Live
     """The runs that events tell of."""
     numbers = {str(event["document"].get("run_id") or "") for event in events} - {""}
     failures = request.store.failed_runs(sorted(numbers)) if numbers else {}
-    return views_operations.live_runs(events, failures, request.now)
+    runs = views_operations.live_runs(events, failures, request.now)
+    before = request.number("before", 0, 10**9)
+    return [run for run in runs if not before or run.id < before]
 
 
 def _nothing(request: PageRequest) -> Component:
@@ -198,7 +203,7 @@ def _older(request: PageRequest, events: Sequence[dict[str, Any]]) -> Component:
     links: list[Child] = []
     if request.value("before"):
         links.append(html.A(t.gettext("Newest"), href=request.link(before=None)))
-    if len(events) == EVENTS:
+    if len(events) >= EVENTS:
         links.append(html.A(t.gettext("Older"), href=request.link(before=events[-1]["id"]), rel="next"))
     return html.Nav(
         [html.Span(t.gettext("This page follows by itself.")), html.Span(links, className="pages")], className="pager"

@@ -277,6 +277,59 @@ class OperationsPages(Database):
         with self._reading() as connection:
             return connection.scalar(recorded) or 0, connection.scalar(failed) or 0
 
+    # --- comparisons ------------------------------------------------------------------------------------------
+
+    def repository_keys(self, team_id: int | None = None, *, limit: int = 500) -> list[str]:
+        """Keys of the repositories that were audited, in order."""
+        repositories, latest = tables.repositories, tables.latest
+        statement = sa.select(repositories.c.key).join(latest, latest.c.repository_id == repositories.c.id)
+        statement = statement.where(*known_repositories(team_id)).order_by(repositories.c.key).limit(limit)
+        with self._reading() as connection:
+            return list(connection.scalars(statement))
+
+    def tallied(self, snapshot_id: int) -> Row:
+        """What is needed to score a snapshot again.
+
+        commit, as_of_seconds, eligible_files, analysed_files, status, reason, score_exact, ruler; outcomes (rows of
+        `outcomes`), severities ({rule: those of its findings}), scores (score_exact by magic).
+
+        Raises:
+            UnknownRecord: there is no such snapshot.
+        """
+        snapshots, outcomes, findings, scores = tables.snapshots, tables.outcomes, tables.findings, tables.scores
+        names = (
+            "commit",
+            "as_of_seconds",
+            "eligible_files",
+            "analysed_files",
+            "status",
+            "reason",
+            "score_exact",
+            "ruler",
+        )
+        with self._reading() as connection:
+            one = sa.select(*(snapshots.c[name] for name in names)).where(snapshots.c.id == snapshot_id)
+            row = connection.execute(one).mappings().one_or_none()
+            if row is None:
+                msg = f"there is no snapshot {snapshot_id}"
+                raise UnknownRecord(msg)
+            told = connection.execute(sa.select(outcomes).where(outcomes.c.snapshot_id == snapshot_id)).mappings()
+            pairs = sa.select(findings.c.rule, findings.c.severity).where(findings.c.snapshot_id == snapshot_id)
+            severities: dict[str, set[str]] = {}
+            for rule, severity in connection.execute(pairs.distinct()).tuples():
+                severities.setdefault(rule, set()).add(severity)
+            exact = sa.select(scores.c.magic, scores.c.score_exact).where(scores.c.snapshot_id == snapshot_id)
+            kept = dict(list(connection.execute(exact).tuples()))
+            return {**row, "outcomes": [dict(one) for one in told], "severities": severities, "scores": kept}
+
+    def same_commit_under(self, repository_id: int, commit: str, ruler: str) -> int | None:
+        """A snapshot of a commit under a ruler; None when it was never judged so."""
+        table = tables.snapshots
+        wanted = (table.c.repository_id == repository_id, table.c.commit == commit, table.c.ruler == ruler)
+        with self._reading() as connection:
+            found: int | None = connection.scalar(sa.select(sa.func.max(table.c.id)).where(*wanted))
+            return found
+
     # --- the audit log, and what the server holds -------------------------------------------------------------
 
     def log_page(self, wanted: LogFilter) -> tuple[list[Row], int]:

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from fleet_samples import BASKET, NOW
+from fleet_samples import BASKET, NOW, TILL
 from operations_samples import fill_operations
 
 from dash_app.app import create_app
@@ -31,7 +31,14 @@ ADDRESSES = [
     "/alerts?tab=channels",
 ]
 """Pages that answer without anything in the store."""
-FILLED = ["/gates?status=failed", "/gates?q=basket&page=2", "/gates/1", "/gates/2", "/gates/3"]
+FILLED = [
+    "/gates?status=failed",
+    "/gates?q=basket&page=2",
+    "/gates/1",
+    "/gates/2",
+    "/gates/3",
+    f"/compare?repository={BASKET}",
+]
 """Pages of what the samples have."""
 
 
@@ -285,3 +292,32 @@ def test_the_live_page_is_filtered_and_goes_back_in_time(filled: TestClient):
     assert "No audit fits" in filled.get("/live?before=1").text
     payments = as_person(filled, "viewer", "payments")
     assert "81.5" not in filled.get("/live", headers=payments).text
+
+
+# --- comparisons --------------------------------------------------------------------------------------------
+
+
+def test_the_last_two_audits_are_compared_and_the_parts_add_up(filled: TestClient):
+    page = filled.get(f"/compare?repository={BASKET}").text
+    assert "From 63.4 to 100.0: code +36.6, scope +0.0, ruler +0.0 points" in page
+    rows = list(csv.DictReader(io.StringIO(filled.get(f"/csv/compare?repository={BASKET}").text)))
+    whole = rows[0]
+    assert whole["magic"] == "whole"
+    moved = sum(float(whole[name].lstrip("'")) for name in ("code", "scope", "ruler"))
+    assert round(float(whole["after"]) - float(whole["before"]), 1) == round(moved, 1) != 0
+
+
+def test_a_repository_with_one_audit_has_nothing_to_compare(filled: TestClient):
+    assert "nothing to compare yet" in filled.get(f"/compare?repository={TILL}").text
+
+
+def test_a_repository_of_another_team_is_not_compared(filled: TestClient):
+    growth = as_person(filled, "viewer", "growth")
+    assert filled.get(f"/compare?repository={BASKET}", headers=growth).status_code == 404
+    assert BASKET not in filled.get("/compare", headers=growth).text
+
+
+def test_what_became_of_a_torn_file_is_named_by_its_rule(filled: TestClient):
+    page = filled.get(f"/compare?repository={BASKET}").text
+    assert "Rules that came out differently" in page
+    assert "/rules/STR" in page or "/rules/SRV" in page or "/rules/GIT" in page
