@@ -41,8 +41,8 @@ from dash_app.limits import (
 from elder_assets.audit.errors import AccessRefused, ElderError, SignInNeeded, TooManyRequests
 from resources.store import Store
 
-OPEN_PATHS = ("/health/", "/webhooks/", "/sign-in")
-"""Served to strangers: a webhook proves itself by its signature."""
+OPEN_PATHS = ("/health/", "/webhooks/", "/sign-in", "/badge/", "/public/", "/assets/theme.css")
+"""Served to strangers: a webhook proves itself by its signature; badges and public pages show public projects alone."""
 API_PATHS = ("/api/", "/metrics", "/ws/", "/_")
 """Where a stranger is told so, instead of being sent to the sign-in page."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

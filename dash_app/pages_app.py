@@ -35,6 +35,7 @@ import dash_app.pages
 from dash_app.access import person_of
 from dash_app.components.states import create_error
 from dash_app.page import Page, PageRequest, Table
+from dash_app.public import add_public_routes
 from dash_app.shell import BRAND, CONTENT, LIVE, LOCATION, SHOWN, TITLE, shell
 from dash_app.static_html import to_static
 from elder_assets.audit.errors import ElderError, RepositoryNotFound, StoreError, UnknownRecord
@@ -118,7 +119,7 @@ class Looks:
     """Answers looks at pages: finds the page of an address, asks it, and draws what it says."""
 
     def __init__(self, store: Store, settings: Settings, pages: Sequence[Page], actions: frozenset[str]) -> None:
-        self._store, self._settings, self.pages, self._actions = store, settings, pages, actions
+        self.store, self._settings, self.pages, self._actions = store, settings, pages, actions
 
     def page_of(self, path: str) -> tuple[Page | None, dict[str, str]]:
         """The page that answers a path, and what the path names."""
@@ -138,8 +139,8 @@ class Looks:
             query=dict(parse_qsl(parsed.query, max_num_fields=50)) if parsed.query.count("&") < 50 else {},
             language=language_of(request),
             viewer=person_of(request),
-            now=self._store.now(),
-            store=self._store,
+            now=self.store.now(),
+            store=self.store,
             settings=self._settings,
             actions=self._actions,
         )
@@ -198,7 +199,7 @@ class Looks:
 
     def mark(self) -> str:
         """Differs when something changed that pages show."""
-        return self._store.newest_change()
+        return self.store.newest_change()
 
 
 def found_pages() -> Iterator[Page]:
@@ -268,6 +269,7 @@ def _add_routes(server: FastAPI, app: Dash, looks: Looks) -> None:
     server.add_api_route("/pages/changes", changes, include_in_schema=False)
     server.add_api_route("/language", language, include_in_schema=False)
     server.add_api_route("/csv/{path:path}", export, include_in_schema=False)
+    add_public_routes(server, looks.store, language_of)
     server.add_api_route("/{path:path}", first, include_in_schema=False)
     root = [route for route in server.router.routes if getattr(route, "path", "") == "/"]
     for route in root:
