@@ -68,6 +68,7 @@ chart-test: chart-tools
 docs: $(VENV)/base.done
 	@$(BIN)/python tools/docs.py
 	@$(BIN)/python tools/chart.py
+	@$(BIN)/python ops/dashboards.py
 
 # One virtual environment; each level adds to the one below and leaves a mark that is newer than its lock file.
 # Byte-code is compiled at install: without it every process costs twice the CPU.

@@ -19,6 +19,7 @@ from elder_assets import cli_report
 from elder_assets.cli_access import audit_log, operator, token
 from elder_assets.cli_alert import alert
 from elder_assets.cli_cache import cache
+from elder_assets.cli_doctor import doctor
 from elder_assets.cli_gate import gate
 from elder_assets.cli_history import compare, history, rescore
 from elder_assets.cli_janitor import janitor
@@ -330,5 +331,6 @@ for _command in (
     restore,
     janitor,
     probe,
+    doctor,
 ):
     elder.add_command(_command)
