@@ -41,20 +41,21 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Itera
 
 
 def sample(seen: Figures, name: str, *labels: str) -> float:
+    """The sum of what begins with these labels."""
     found = {family.name: family for family in seen.families()}[name]
-    return dict(found.samples).get(labels, 0.0)
+    return sum(value for key, value in found.samples if key[: len(labels)] == labels)
 
 
 def test_a_counter_starts_at_nought_and_grows_by_what_comes(store: Store):
     store.record(verdict("a"), RULER.document())
     seen = Figures(store)
-    assert sample(seen, "elder_audits", "judged", "none") == 0
+    assert sample(seen, "elder_audits", "judged") == 0
     store.record(verdict("b"), RULER.document())
     store.record(verdict("c"), RULER.document())
     store.record_failure(KEY, "cannot be cloned")
-    assert sample(seen, "elder_audits", "judged", "none") == 2
-    assert sample(seen, "elder_audits", "failed", "none") == 1
-    assert sample(seen, "elder_audits", "judged", "none") == 2
+    assert sample(seen, "elder_audits", "judged") == 2
+    assert sample(seen, "elder_audits", "failed") == 1
+    assert sample(seen, "elder_audits", "judged") == 2
 
 
 def test_an_audit_whose_transaction_ends_late_is_counted_once(store: Store):
@@ -63,11 +64,11 @@ def test_an_audit_whose_transaction_ends_late_is_counted_once(store: Store):
     row = {"snapshot_id": first, "kind": "default", "audited_at": store._clock(), "content_digest": "x"}
     with store._writing() as connection:
         connection.execute(sa.insert(tables.audits), {"id": 50, **row})
-    assert sample(seen, "elder_audits", "judged", "none") == 1
+    assert sample(seen, "elder_audits", "judged") == 1
     with store._writing() as connection:
         connection.execute(sa.insert(tables.audits), {"id": 49, **row})
-    assert sample(seen, "elder_audits", "judged", "none") == 2
-    assert sample(seen, "elder_audits", "judged", "none") == 2
+    assert sample(seen, "elder_audits", "judged") == 2
+    assert sample(seen, "elder_audits", "judged") == 2
 
 
 def test_blobs_are_known_or_measured(store: Store):
