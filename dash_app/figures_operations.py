@@ -29,7 +29,7 @@ def gate_bars(weeks: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> g
         )
     laid_out(figure, texts["title"], x=texts["week"], y=texts["changes"], height=260)
     figure.update_layout(barmode="stack", showlegend=True, legend={"y": -0.28, "yanchor": "top"}, margin={"b": 70})
-    figure.update_xaxes(type="date")
+    figure.update_xaxes(type="date", tick0=weeks[0]["week"], dtick=14 * 86_400_000, tickformat="%b %-d")
     figure.update_yaxes(rangemode="tozero", tickformat=",d")
     return figure
 
@@ -56,7 +56,7 @@ def waterfall(steps: Sequence[tuple[str, float, float]], texts: Mapping[str, str
         x=[name for name, _, _ in parts],
         y=[end - start for _, start, end in parts],
         base=[start for _, start, _ in parts],
-        text=[f"{end - start:+.1f}".replace("-", "\u2212") for _, start, end in parts],
+        text=[_signed(end - start) for _, start, end in parts],
         textposition="outside",
         cliponaxis=False,
         width=0.5,
@@ -81,3 +81,8 @@ def waterfall(steps: Sequence[tuple[str, float, float]], texts: Mapping[str, str
     figure.update_xaxes(categoryorder="array", categoryarray=names)
     figure.update_yaxes(range=[max(0.0, low - room), min(104.0, high + room)])
     return figure
+
+
+def _signed(value: float) -> str:
+    """A change in points, as the tables write it."""
+    return "±0.0" if abs(value) < 0.05 else f"{value:+.1f}".replace("-", "\u2212")

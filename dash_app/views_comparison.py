@@ -146,15 +146,18 @@ def steps(difference: Difference) -> list[tuple[str, float, float]]:
 
 
 def changed_rules(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rules whose units came out differently, largest change first: rule, before, after (affected / units), change."""
+    """Rules that came out differently, largest change first: rule, before, after (affected, units), change.
+
+    A rule that looked at more or fewer units and found the same is left out; one that was not asked has None.
+    """
     sides = [{outcome["rule"]: outcome for outcome in row["outcomes"]} for row in (before, after)]
     found = []
     for rule in sorted(sides[0].keys() | sides[1].keys()):
         then, now = sides[0].get(rule), sides[1].get(rule)
         counts = [(one["affected"], one["units"]) if one and one["units"] else None for one in (then, now)]
-        if counts[0] == counts[1]:
-            continue
         change = (counts[1][0] if counts[1] else 0) - (counts[0][0] if counts[0] else 0)
+        if not change and (counts[0] is None) == (counts[1] is None):
+            continue
         found.append({"rule": rule, "before": counts[0], "after": counts[1], "change": change})
     return sorted(found, key=lambda row: (-abs(row["change"]), row["rule"]))
 

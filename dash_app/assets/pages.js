@@ -163,7 +163,10 @@
     close.type = 'button';
     close.textContent = words.secretClose;
     close.addEventListener('click', function () { dialog.close(); });
-    dialog.addEventListener('close', function () { dialog.remove(); });
+    dialog.addEventListener('close', function () {
+      dialog.remove();
+      if (words.secretNext) location.assign(words.secretNext); // nobody is let in without a token any more
+    });
     dialog.append(told, box, close);
     document.body.append(dialog);
     dialog.showModal();

@@ -185,6 +185,7 @@ def _make_token(request: PageRequest, *, is_first: bool) -> Component:
             data_secret="token",  # noqa: S106 - the name of the field that holds it
             data_secret_told=t.gettext("Copy the token now: it is shown this once, and Elder keeps only its hash."),
             data_secret_close=t.gettext("I have it"),
+            data_secret_next="/sign-in?next=/admin" if is_first else None,
         ),
     )
     warning = html.P(

@@ -271,15 +271,14 @@ def _rules(request: PageRequest, sides: Sides) -> Component:
             html.A(row["rule"], href=f"/rules/{row['rule']}"),
             _share(request, row["before"]),
             _share(request, row["after"]),
-            _more(row["change"]),
+            _more(request, row),
         )
         for row in rows[: views_comparison.RULES_SHOWN]
     ]
     link = html.A(t.gettext("Findings of this repository"), href=repository_address(sides.repository, tab="findings"))
     said = t.gettext("units with findings, of the units that the rule looked at")
-    return parts.section(
-        title, html.P(said, className="soft"), parts.table(request, title, columns, shown), html.P(link)
-    )
+    table = parts.table(request, title, columns, shown)
+    return parts.section(title, html.P(said, className="soft"), table, aside=link)
 
 
 def _share(request: PageRequest, counted: tuple[int, int] | None) -> str:
@@ -288,12 +287,14 @@ def _share(request: PageRequest, counted: tuple[int, int] | None) -> str:
     return f"{counted[0]:,} / {counted[1]:,}"
 
 
-def _more(change: int) -> Component:
-    if not change:
-        return html.Span("±0", className="soft")
-    kind = "down" if change > 0 else "up"
+def _more(request: PageRequest, row: Mapping[str, Any]) -> Component:
+    t, change = request.t, row["change"]
+    if row["before"] is None or row["after"] is None:
+        return parts.badge(
+            "low", t.gettext("came into scope") if row["before"] is None else t.gettext("left the scope")
+        )
     arrow = html.Span("▲" if change > 0 else "▼", className="arrow", **attributes(aria_hidden="true"))
-    return html.Span([arrow, f"{change:+,}".replace("-", "\u2212")], className=kind)
+    return html.Span([arrow, f"{change:+,}".replace("-", "\u2212")], className="down" if change > 0 else "up")
 
 
 def _measures(request: PageRequest, sides: Sides) -> Component:

@@ -190,6 +190,13 @@ def gate_layout(request: PageRequest) -> Component:
         _problems(request, report.get("problems", ())),
         _findings(request, request.t.gettext("Fixed by this change"), report.get("fixed", ()), is_done=True),
     ]
+    if report and not any(lists):
+        lists = [
+            parts.section(
+                request.t.gettext("Findings"),
+                create_empty(request.t.gettext("This change brings no finding and fixes none")),
+            )
+        ]
     return html.Div([_head(request, row), _verdict(request, row), *lists, _terms(request, row)])
 
 

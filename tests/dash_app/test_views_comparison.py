@@ -108,6 +108,8 @@ def test_rules_that_came_out_differently_are_named_with_the_largest_change_first
         ("STR001", (5, 10), (2, 10), -3),
         ("TDD001", (0, 10), None, 0),
     ]
+    grown = {**before, "outcomes": [{**row, "units": 20} for row in before["outcomes"]]}
+    assert views_comparison.changed_rules(before, grown) == []
 
 
 def test_what_rulers_judge_differently_is_named():
