@@ -21,6 +21,7 @@ from resources.audits import central_policy, gate_change, open_source, ruler_for
 from resources.git.address import is_address
 from resources.git.circuit import guarded, host_of
 from resources.git.commands import run
+from resources.git.credentials import sign_in
 from resources.git.mirror import fetch_commits, has_commit, update_mirror
 from resources.git.repository import open_repository
 from resources.host_reports import STATES, Report, Told, link_to, tell
@@ -141,8 +142,9 @@ def sides_of(settings: Settings, target: AuditTarget, document: Mapping[str, Any
     refs = [ref for ref in (document.get("merge_ref"), document.get("ref")) if ref]
     fetched: dict[str, str] = {}
     if is_address(target.url):
-        update_mirror(target.url, target.key, settings.mirrors)
-        fetched = fetch_commits(target.url, target.key, settings.mirrors, refs)
+        credential = sign_in(settings, target.key, target.url)
+        update_mirror(target.url, target.key, settings.mirrors, credential=credential)
+        fetched = fetch_commits(target.url, target.key, settings.mirrors, refs, credential=credential)
     with open_repository(target.url, settings, key=target.key, commit="HEAD") as opened:
         return _chosen(opened.git_dir, document, fetched)
 

@@ -80,7 +80,9 @@ def update_mirror(
     return folder
 
 
-def remote_head(address: str, *, protocols: tuple[str, ...] = PROTOCOLS) -> str:
+def remote_head(
+    address: str, *, protocols: tuple[str, ...] = PROTOCOLS, credential: Mapping[str, str] | None = None
+) -> str:
     """The commit that the default branch of a checked address is at; '' for an empty repository. Nothing is fetched.
 
     Raises:
@@ -89,7 +91,7 @@ def remote_head(address: str, *, protocols: tuple[str, ...] = PROTOCOLS) -> str:
     import git
 
     command: Any = git.Git()
-    command.update_environment(**{**ENVIRONMENT, "GIT_ALLOW_PROTOCOL": ":".join(protocols)})
+    command.update_environment(**{**ENVIRONMENT, **(credential or {}), "GIT_ALLOW_PROTOCOL": ":".join(protocols)})
     try:
         said = command.ls_remote("--end-of-options", address, "HEAD", kill_after_timeout=ASK_SECONDS_MAX)
     except git.GitCommandError as error:
@@ -98,7 +100,13 @@ def remote_head(address: str, *, protocols: tuple[str, ...] = PROTOCOLS) -> str:
 
 
 def fetch_commits(
-    address: str, key: str, mirrors: Path, refs: Sequence[str], *, protocols: tuple[str, ...] = PROTOCOLS
+    address: str,
+    key: str,
+    mirrors: Path,
+    refs: Sequence[str],
+    *,
+    protocols: tuple[str, ...] = PROTOCOLS,
+    credential: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Fetch what some refs of an address hold into its mirror, which must be there; no ref is kept.
 
@@ -108,6 +116,7 @@ def fetch_commits(
         mirrors: folder of all mirrors.
         refs: full names; those that the address does not have are left out of the answer.
         protocols: that may be used.
+        credential: what git carries in its environment to sign in.
 
     Returns:
         Full name -> commit.
@@ -124,7 +133,7 @@ def fetch_commits(
     with _locked(folder.with_suffix(".lock")):
         repository = git.Repo(folder)
         command: Any = repository.git  # GitPython makes its methods as they are called
-        command.update_environment(**{**ENVIRONMENT, "GIT_ALLOW_PROTOCOL": ":".join(protocols)})
+        command.update_environment(**{**ENVIRONMENT, **(credential or {}), "GIT_ALLOW_PROTOCOL": ":".join(protocols)})
         options = {"kill_after_timeout": CHANGE_SECONDS_MAX}
         try:
             said = command.ls_remote("--end-of-options", address, *wanted, **options)

@@ -17,6 +17,7 @@ import msgspec
 
 from elder_assets.audit.errors import RepositoryNotFound, SourceRefused
 from resources.git.address import check_address, is_address, key_of_address, key_of_folder
+from resources.git.credentials import sign_in
 from resources.git.mirror import mirror_with, update_mirror
 from resources.git.work_tree import count_uncommitted
 from resources.settings import Settings
@@ -48,9 +49,10 @@ def open_repository(target: str, settings: Settings, *, key: str = "", commit: s
     """
     if is_address(target):
         check_address(target)
+        mirror = mirror_with(commit, key, settings.mirrors) if commit and key else None
+        credential = sign_in(settings, key, target) if key and mirror is None else {}
         key = key or key_of_address(target)
-        mirror = mirror_with(commit, key, settings.mirrors) if commit else None
-        yield OpenRepository(mirror or update_mirror(target, key, settings.mirrors), key)
+        yield OpenRepository(mirror or update_mirror(target, key, settings.mirrors, credential=credential), key)
         return
     folder = Path(target).expanduser()
     if not folder.exists():
