@@ -25,7 +25,8 @@ def migrate() -> None:
 
 
 @migrate.command("up")
-def migrate_up() -> None:
+@click.option("--with-dagster", is_flag=True, help="Dagster's own tables too, of the instance in DAGSTER_HOME.")
+def migrate_up(with_dagster: bool) -> None:
     """Bring the schema up to date; of several processes one does it. What the chart's hook runs."""
     from resources.settings import load_settings
     from resources.store import open_store, tables
@@ -33,6 +34,13 @@ def migrate_up() -> None:
     with open_store(load_settings().store_url) as store:
         store.check_ready()
     click.echo(f"the results store has schema {tables.REVISION} or one that adds to it")
+    if with_dagster:
+        import dagster as dg
+
+        # `dagster instance migrate` also loads the run launcher, which a pod without a token of the cluster cannot.
+        with dg.DagsterInstance.get() as instance:
+            instance.upgrade()
+        click.echo("Dagster's tables are those of this version")
 
 
 @migrate.command("from-sqlite", short_help="Move an embedded installation into another database.")

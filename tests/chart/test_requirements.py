@@ -259,10 +259,7 @@ def test_5_the_migration_runs_after_an_install_and_before_an_upgrade(render: Ren
     assert notes["helm.sh/hook"] == "post-install,pre-upgrade"
     assert notes["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
     pod = job["spec"]["template"]["spec"]
-    assert [one["command"] for one in containers_of(pod)] == [
-        ["dagster", "instance", "migrate"],
-        ["elder", "migrate", "up"],
-    ]
+    assert [one["command"] for one in containers_of(pod)] == [["elder", "migrate", "up", "--with-dagster"]]
     for container in containers_of(pod):  # the ConfigMap is still the old one before an upgrade
         assert [one["value"] for one in container["env"] if one["name"] == "ELDER_DATABASE_URL"] == [
             "postgresql://elder@db.example.org:5432/elder?sslmode=require"
@@ -549,7 +546,8 @@ def test_a_canary_gives_its_ruler_to_services_and_runs(render: Render):
 def test_beside_another_dagster_there_is_no_second_daemon(render: Render):
     names = {one["metadata"]["name"] for one in render("existing-dagster") if one["kind"] == "Deployment"}
     assert names == {"elder-control-plane", "elder-code-server"}
-    assert len(containers_of(named(render("existing-dagster"), "Job", "-migrate")["spec"]["template"]["spec"])) == 1
+    hook = named(render("existing-dagster"), "Job", "-migrate")["spec"]["template"]["spec"]
+    assert [one["command"] for one in containers_of(hook)] == [["elder", "migrate", "up"]]
 
 
 def test_the_cold_site_audits_nothing(render: Render):
