@@ -6,6 +6,7 @@
 #   make test                       all tests, with a PostgreSQL that they start themselves
 #   make pg-test                    the tests of PostgreSQL alone: store, COPY, rolling update, moves, backups
 #   make browser-test               the pages in Debian's Chromium: main tasks, hostile names, barriers
+#   make fault-test                 kills, restarts, cuts and fills up; nothing may be lost or doubled
 #   make check                      format, lint, types, import contracts, and Elder's audit of itself
 #   make bench REPO=<path>          what an audit, a push and a year cost; JSON=1 for one object
 #   make label CORPUS=<folder>      draw findings from a corpus for a person to judge (docs/calibration.md)
@@ -23,7 +24,7 @@ REPO ?= .
 ARGS ?=
 REPOS ?=
 
-.PHONY: audit up demo test browser-test pg-test check bench label chart-tools chart-test docs lock help clean
+.PHONY: audit up demo test browser-test pg-test fault-test check bench label chart-tools chart-test docs lock help clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,/^ARGS/p'
@@ -41,10 +42,13 @@ browser-test: $(VENV)/dev.done
 	$(BIN)/python -m pytest tests/dash_app/browser $(ARGS)
 
 test: $(VENV)/dev.done
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not fault" $(ARGS)
+
+fault-test: $(VENV)/dev.done
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/faults $(ARGS)
 
 pg-test: $(VENV)/dev.done
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m postgres $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "postgres and not fault" $(ARGS)
 
 check: $(VENV)/dev.done
 	$(BIN)/ruff format --check .
