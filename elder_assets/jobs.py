@@ -9,6 +9,7 @@ import dagster as dg
 from elder_assets.assets.history import WEEKS, fill_weeks, last_weeks
 from elder_assets.assets.progress import COMPLETED, begin, change_result, row_of, say
 from elder_assets.assets.session import failing_partition
+from elder_assets.audit.dates import NIGHTLY_HOUR_UTC
 from elder_assets.audit.history import week_named
 from elder_assets.audit.registry import catalogue
 from elder_assets.checks.asset_checks import EXPECTATIONS
@@ -166,7 +167,12 @@ def _audits_of_all(
         )
 
 
-@dg.schedule(name=NIGHTLY, job=audit_job, cron_schedule="0 2 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+@dg.schedule(
+    name=NIGHTLY,
+    job=audit_job,
+    cron_schedule=f"0 {NIGHTLY_HOUR_UTC} * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
 def nightly_audit(
     context: dg.ScheduleEvaluationContext, elder: ElderResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:

@@ -31,6 +31,7 @@ from dash_app.api.models import (
     TriggerOut,
 )
 from dash_app.api.parts import StoreHere
+from elder_assets.audit.dates import next_nightly
 from elder_assets.audit.errors import ConfigurationError, Conflict
 from elder_assets.audit.registry import MAGIC_ORDER
 from elder_assets.audit.ruler import calibration
@@ -106,9 +107,10 @@ def _next_audit(project: Project, under_way: list[AuditUnderWay]) -> NextAudit:
         return NextAudit(at=first.received_at, because=f"task {first.task_id} is {first.state}")
     if project.status != "active":
         return NextAudit(at=None, because=f"the project is {project.status}")
-    if project.is_auto_audited:
-        return NextAudit(at=None, because="it is audited after every push; nothing waits")
-    return NextAudit(at=None, because="it is not audited after pushes; ask for an audit")
+    how = "after every push too" if project.is_auto_audited else "not after pushes"
+    return NextAudit(
+        at=next_nightly(dt.datetime.now(dt.UTC)), because=f"every repository is audited every night; {how}"
+    )
 
 
 @router.get("/audit-results", summary="Audits of a project")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+NIGHTLY_HOUR_UTC = 2
+"""When every registered repository is audited, whatever was pushed."""
 
 LATEST_SECONDS = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 EARLIEST_SECONDS = int(datetime(1, 1, 2, tzinfo=UTC).timestamp())
@@ -20,3 +23,9 @@ def utc(seconds: int) -> datetime:
 def iso(seconds: int) -> str:
     """Seconds since the epoch as '2026-02-03T04:05:06Z'."""
     return utc(seconds).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def next_nightly(now: datetime) -> datetime:
+    """When the next nightly audit begins."""
+    today = now.astimezone(UTC).replace(hour=NIGHTLY_HOUR_UTC, minute=0, second=0, microsecond=0)
+    return today if today > now else today + timedelta(days=1)
