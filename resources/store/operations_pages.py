@@ -339,7 +339,7 @@ class OperationsPages(Database):
         if wanted.text:
             columns = (table.c.actor, table.c.action, table.c.target)
             statement = statement.where(sa.or_(*(one.icontains(wanted.text, autoescape=True) for one in columns)))
-        total = statement.with_only_columns(sa.func.count())
+        total = statement.with_only_columns(sa.func.count(table.c.id))
         page = statement.order_by(table.c.id.desc()).offset(wanted.offset).limit(min(wanted.limit, ROWS_MAX))
         with self._reading() as connection:
             rows = [dict(row) for row in connection.execute(page).mappings()]

@@ -168,6 +168,13 @@ def test_the_log_says_that_its_chain_is_verified(filled: TestClient):
     assert "token.revoke" in page
 
 
+def test_the_log_counts_its_changes_and_says_when_there_are_none(empty: TestClient, filled: TestClient):
+    assert "Nobody changed anything yet" in empty.get("/admin?tab=log").text
+    count = len(list(csv.DictReader(io.StringIO(filled.get("/csv/admin?tab=log").text))))
+    assert count > 1
+    assert f"of {count}<" in filled.get("/admin?tab=log").text
+
+
 def test_the_log_says_where_its_chain_is_broken(tmp_path: Path):
     for client in mounted(tmp_path, is_filled=True):
         store = cast("FastAPI", client.app).state.store
