@@ -11,6 +11,7 @@
 #   make bench REPO=<path>          what an audit, a push and a year cost; JSON=1 for one object
 #   make label CORPUS=<folder>      draw findings from a corpus for a person to judge (docs/calibration.md)
 #   make chart-test                 judge the chart: helm 3 and 4, Kubernetes 1.28 and 1.37, policies (docs/kubernetes.md)
+#   make k8s-test                   run the chart's hook, code server and run pod as processes
 #   make docs                       write the pages that are derived from the rules again
 #   make lock                       resolve the ranges in pyproject.toml into requirements/*.txt again
 #   make help                       print this
@@ -24,7 +25,7 @@ REPO ?= .
 ARGS ?=
 REPOS ?=
 
-.PHONY: audit up demo test browser-test pg-test fault-test check bench label chart-tools chart-test docs lock help clean
+.PHONY: audit up demo test browser-test pg-test fault-test check bench label chart-tools chart-test k8s-test docs lock help clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,/^ARGS/p'
@@ -68,6 +69,9 @@ chart-tools: $(VENV)/dev.done
 
 chart-test: chart-tools
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -rs tests/chart $(ARGS)
+
+k8s-test: chart-tools
+	$(BIN)/python -m pytest -rs tests/k8s $(ARGS)
 
 docs: $(VENV)/base.done
 	@$(BIN)/python tools/docs.py

@@ -51,6 +51,13 @@ def gate(store: Store, repository: str, status: str, title: str, number: int | N
 
 
 def fill_operations(store: Store) -> None:
+    """The sample fleet, what goes on in it, and tokens: from then on everybody needs one."""
+    fill_work(store)
+    store.create_token("ann <b>x</b>", "maintainer", days=30, team="payments", by="root")
+    store.revoke_token(store.create_token("old", "admin", days=30, by="root")[0].id, "root")
+
+
+def fill_work(store: Store) -> None:
     """The sample fleet, and what goes on in it."""
     fill(store)
     gate(store, BASKET, "failed", "Add a <b>x</b> basket", 12, run="0f8fad5b-d9cb-469f-a165-70867728950e")
@@ -60,8 +67,6 @@ def fill_operations(store: Store) -> None:
     deliver(store)
     alert(store)
     run_audits(store)
-    store.create_token("ann <b>x</b>", "maintainer", days=30, team="payments", by="root")
-    store.revoke_token(store.create_token("old", "admin", days=30, by="root")[0].id, "root")
 
 
 def put_project(store: Store, repository: str) -> None:

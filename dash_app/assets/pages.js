@@ -142,7 +142,7 @@
         return answer.text().then(function (text) {
           var said = {};
           try { said = JSON.parse(text); } catch (error) { said = {}; }
-          if (answer.ok) { say(from.done || 'OK'); refresh(); if (from.secret) reveal(said[from.secret], from); } else say(said.detail || said.title || answer.status + '', true);
+          if (answer.ok) { say(from.done || 'OK'); if (!from.secretNext) refresh(); if (from.secret) reveal(said[from.secret], from); } else say(said.detail || said.title || answer.status + '', true);
         });
       })
       .catch(function () { say(root.lang === 'ja' ? '接続できません' : 'No connection', true); });

@@ -17,6 +17,7 @@ from dash_app.components.states import create_empty
 from dash_app.page import Page, PageRequest, Table, repository_address
 from dash_app.views_comparison import Split
 from elder_assets.audit.comparison import OVERALL, Difference
+from elder_assets.audit.errors import RepositoryNotFound
 from elder_assets.audit.report import plain
 from elder_assets.audit.ruler import Ruler
 from elder_assets.audit.scoring import rounded
@@ -25,6 +26,8 @@ from resources.messages.catalogue import magic_name
 AUDITS = 60
 """Audits of which two can be chosen, newest first."""
 RULER_CHARACTERS = 8
+LINKS = 30
+"""Repositories that are offered as links; the box narrows them."""
 
 
 class Sides(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,9 +49,12 @@ def layout(request: PageRequest) -> Component:
     t = request.t
     heading = html.H1(t.gettext("Compare"))
     key = request.value("repository").strip()
-    if not key:
-        return html.Div([heading, _choose(request, "", ()), _hint(request)])
-    row = request.store.repository_now(key, request.viewer.team_id)
+    try:
+        row = request.store.repository_now(key, request.viewer.team_id) if key else None
+    except RepositoryNotFound:  # a part of a name, still being typed
+        row = None
+    if row is None:
+        return html.Div([heading, _choose(request, key, ()), _hint(request, key)])
     audits = _audits(request, row["id"])
     form = _choose(request, row["repository"], audits)
     if len(audits) < 2:
@@ -68,14 +74,19 @@ def layout(request: PageRequest) -> Component:
     )
 
 
-def _hint(request: PageRequest) -> Component:
-    t = request.t
-    if not request.store.repository_keys(request.viewer.team_id, limit=1):
-        return create_empty(
-            t.gettext("No repository was audited yet"),
-            html.P([t.gettext("Audit one:"), " ", html.Code("elder audit <path or URL>")]),
-        )
-    return create_empty(t.gettext("Choose a repository; its last two audits are compared until you choose others"))
+def _hint(request: PageRequest, text: str) -> Component:
+    t, store, team_id = request.t, request.store, request.viewer.team_id
+    keys = store.repository_keys(team_id, text=text, limit=LINKS)
+    if keys:
+        links = [html.Li(html.A(parts.repository_name(key), href=request.link(repository=key))) for key in keys]
+        said = t.gettext("Choose a repository; its last two audits are compared until you choose others")
+        return parts.section(t.gettext("Repositories"), html.P(said), html.Ul(links, className="list columns"))
+    if text:
+        return create_empty(t.gettext("No repository fits"), html.P(html.A(t.gettext("Show all"), href=request.path)))
+    return create_empty(
+        t.gettext("No repository was audited yet"),
+        html.P([t.gettext("Audit one:"), " ", html.Code("elder audit <path or URL>")]),
+    )
 
 
 def _audits(request: PageRequest, repository_id: int) -> list[dict[str, Any]]:

@@ -17,7 +17,8 @@ from dash_app.components.states import create_empty
 from dash_app.page import Page, PageRequest, Table, repository_address
 from dash_app.views_operations import LiveRun
 
-EVENTS = 80
+ROWS = 25
+EVENTS = 150
 """Events that a look reads; a run says about four things."""
 OVERLAP = 60
 """Newer events that a look at the past reads as well, to know how runs went on; those runs are left out."""
@@ -44,7 +45,7 @@ def layout(request: PageRequest) -> Component:
             heading,
             _glance(request, running),
             _running(request, running) if is_first and state in {"", "running"} else None,
-            _ended(request, shown, events) if state != "running" else None,
+            _ended(request, shown, has_more=len(events) >= EVENTS) if state != "running" else None,
         ]
     )
 
@@ -138,7 +139,7 @@ def _since(request: PageRequest, run: LiveRun) -> list[Child]:
     return [*said, " · ", run_link(request, run.run_id)]
 
 
-def _ended(request: PageRequest, runs: Sequence[LiveRun], events: Sequence[dict[str, Any]]) -> Component:
+def _ended(request: PageRequest, runs: Sequence[LiveRun], *, has_more: bool) -> Component:
     t = request.t
     title = t.gettext("What the last audits came to")
     names = {"": t.gettext("All"), **{state: state_name(request, state) for state in STATES}}
@@ -158,11 +159,13 @@ def _ended(request: PageRequest, runs: Sequence[LiveRun], events: Sequence[dict[
         Column(title=t.gettext("Run"), rank=3),
     )
     body = (
-        parts.table(request, title, columns, [_row(request, run) for run in runs])
+        parts.table(request, title, columns, [_row(request, run) for run in runs[:ROWS]])
         if runs
         else create_empty(t.gettext("No audit fits"), html.P(html.A(t.gettext("Show all"), href=request.path)))
     )
-    return parts.section(title, controls, body, _older(request, events), aside=parts.export_link(request))
+    return parts.section(
+        title, controls, body, _older(request, runs, has_more=has_more), aside=parts.export_link(request)
+    )
 
 
 def state_name(request: PageRequest, state: str) -> str:
@@ -198,13 +201,13 @@ def _row(request: PageRequest, run: LiveRun) -> tuple[Child, ...]:
     )
 
 
-def _older(request: PageRequest, events: Sequence[dict[str, Any]]) -> Component:
+def _older(request: PageRequest, runs: Sequence[LiveRun], *, has_more: bool) -> Component:
     t = request.t
     links: list[Child] = []
     if request.value("before"):
         links.append(html.A(t.gettext("Newest"), href=request.link(before=None)))
-    if len(events) >= EVENTS:
-        links.append(html.A(t.gettext("Older"), href=request.link(before=events[-1]["id"]), rel="next"))
+    if runs and (has_more or len(runs) > ROWS):
+        links.append(html.A(t.gettext("Older"), href=request.link(before=runs[:ROWS][-1].id), rel="next"))
     return html.Nav(
         [html.Span(t.gettext("This page follows by itself.")), html.Span(links, className="pages")], className="pager"
     )

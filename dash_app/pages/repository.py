@@ -445,6 +445,9 @@ def _history(request: PageRequest, row: Mapping[str, Any]) -> Component:
 def _audits(request: PageRequest, audits: Sequence[Mapping[str, Any]]) -> Component:
     t = request.t
     title = t.gettext("Audits")
+    compare = html.A(
+        t.gettext("Compare two"), href=address("/compare", repository=request.parts["key"]), className="button quiet"
+    )
     if not audits:
         return parts.section(title, create_empty(t.gettext("It was not audited yet")))
     columns = (
@@ -476,7 +479,7 @@ def _audits(request: PageRequest, audits: Sequence[Mapping[str, Any]]) -> Compon
         )
         for audit in audits
     ]
-    return parts.section(title, parts.table(request, title, columns, rows))
+    return parts.section(title, parts.table(request, title, columns, rows), aside=compare)
 
 
 def _failures(request: PageRequest, failures: Sequence[Mapping[str, Any]]) -> Component:

@@ -279,11 +279,13 @@ class OperationsPages(Database):
 
     # --- comparisons ------------------------------------------------------------------------------------------
 
-    def repository_keys(self, team_id: int | None = None, *, limit: int = 500) -> list[str]:
-        """Keys of the repositories that were audited, in order."""
+    def repository_keys(self, team_id: int | None = None, *, text: str = "", limit: int = 500) -> list[str]:
+        """Keys of the repositories that were audited and contain a text, in order."""
         repositories, latest = tables.repositories, tables.latest
         statement = sa.select(repositories.c.key).join(latest, latest.c.repository_id == repositories.c.id)
         statement = statement.where(*known_repositories(team_id)).order_by(repositories.c.key).limit(limit)
+        if text:
+            statement = statement.where(repositories.c.key.icontains(text, autoescape=True))
         with self._reading() as connection:
             return list(connection.scalars(statement))
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -320,8 +321,15 @@ def test_a_repository_with_one_audit_has_nothing_to_compare(filled: TestClient):
 
 def test_a_repository_of_another_team_is_not_compared(filled: TestClient):
     growth = as_person(filled, "viewer", "growth")
-    assert filled.get(f"/compare?repository={BASKET}", headers=growth).status_code == 404
+    assert "No repository fits" in filled.get(f"/compare?repository={BASKET}", headers=growth).text
     assert BASKET not in filled.get("/compare", headers=growth).text
+    assert filled.get(f"/csv/compare?repository={BASKET}", headers=growth).status_code == 404
+
+
+def test_a_part_of_a_name_offers_the_repositories_that_have_it(filled: TestClient):
+    page = filled.get("/compare?repository=shop").text
+    assert f"/compare?repository={quote(BASKET, safe='')}" in page
+    assert f"/compare?repository={quote(TILL, safe='')}" in page
 
 
 def test_what_became_of_a_torn_file_is_named_by_its_rule(filled: TestClient):
