@@ -203,7 +203,7 @@ def test_a_body_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch):
 
     request = Request({"type": "http", "headers": [], "method": "POST", "path": "/"}, receive=never)
     with pytest.raises(WebhookRejected) as caught:
-        asyncio.run(webhooks._body(request))
+        asyncio.run(webhooks.read_body(request))
     assert caught.value.status == 408
 
 
