@@ -15,7 +15,7 @@ import msgspec
 from elder_assets.audit.errors import ConfigurationError, ElderError, ProviderError, ProviderUnavailable, SourceError
 from resources.git.address import is_address, key_of_address
 from resources.git.circuit import Circuits
-from resources.git.providers.calls import Secret, open_host
+from resources.git.providers.calls import open_host
 from resources.git.providers.provider import GitProvider, State
 from resources.git.providers.registry import open_provider, provider_for
 from resources.settings import Settings
@@ -107,7 +107,7 @@ def host_of(settings: Settings, target: AuditTarget, circuits: Circuits | None =
     name = target.provider or provider_for(target.url, dict(settings.git_hosts))
     provider = open_provider(name)
     api = str(target.settings.get("api_url", "")) or provider.api_base(key_of_address(target.url).partition("/")[0])
-    token = Secret(settings.secrets.of(target.credential).reveal())
+    token = settings.secrets.of(target.credential)
     return provider, open_host(api, token, allowed_hosts=settings.allowed_hosts, circuits=circuits)
 
 

@@ -31,7 +31,6 @@ from resources.git.address import PROTOCOLS, check_address, is_address, key_of_a
 from resources.git.commands import run
 from resources.git.mirror import mirror_folder, update_mirror
 from resources.git.providers import open_provider, provider_for
-from resources.git.providers.calls import Secret as ProviderSecret
 from resources.git.providers.calls import open_host
 from resources.git.providers.provider import RemoteRepository
 from resources.git.remote import RemoteHead, credential_environment, remote_head
@@ -203,7 +202,7 @@ def _metadata(settings: Settings, project: Project, secret: Secret | None) -> Re
     provider = open_provider(project.provider)
     with contextlib.suppress(ElderError):
         api = provider.api_base(project.key.partition("/")[0])
-        host = open_host(api, ProviderSecret(secret.reveal()), allowed_hosts=settings.allowed_hosts)
+        host = open_host(api, secret, allowed_hosts=settings.allowed_hosts)
         with host.client:
             return provider.metadata(host, project.key)
     return None
@@ -218,7 +217,7 @@ def _install_webhook(store: Store, settings: Settings, project: Project, secret:
     signing = webhook_secret(settings, project.id, project.webhook_secret_version)
     try:
         api = provider.api_base(project.key.partition("/")[0])
-        host = open_host(api, ProviderSecret(secret.reveal()), allowed_hosts=settings.allowed_hosts)
+        host = open_host(api, secret, allowed_hosts=settings.allowed_hosts)
         with host.client:
             return provider.create_webhook(host, project.key, url=address, secret=signing)
     except ElderError as error:

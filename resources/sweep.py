@@ -17,8 +17,8 @@ from elder_assets.audit.errors import ElderError
 from resources.git.address import check_address, is_address
 from resources.git.circuit import host_of
 from resources.git.credentials import sign_in
-from resources.git.mirror import remote_head
 from resources.git.reader import GitSource
+from resources.git.remote import remote_head
 from resources.git.repository import open_repository
 from resources.settings import Settings
 from resources.store import Store
@@ -61,7 +61,7 @@ def head_of(settings: Settings, target: AuditTarget) -> str:
     """
     if is_address(target.url):
         check_address(target.url)
-        return remote_head(target.url, credential=sign_in(settings, target.key, target.url))
+        return remote_head(target.url, sign_in(settings, target.key, target.url)).commit
     with (
         open_repository(target.url, settings, key=target.key) as opened,
         GitSource(opened.git_dir, target.key) as source,

@@ -99,13 +99,13 @@ ESLINT = log(
                 ],
             }
         },
-        "invocations": [{"executionSuccessful": True, "workingDirectory": {"uri": "file:///home/ci/shop/"}}],
-        "artifacts": [{"location": {"uri": "file:///home/ci/shop/web/cart.js"}}],
+        "invocations": [{"executionSuccessful": True, "workingDirectory": {"uri": "file:///checkout/shop/"}}],
+        "artifacts": [{"location": {"uri": "file:///checkout/shop/web/cart.js"}}],
         "results": [
             {
                 "level": "error",
                 "message": {"text": "'total' is assigned a value but never used."},
-                "locations": at("file:///home/ci/shop/web/cart.js", 7, snippet="const total = 0"),
+                "locations": at("file:///checkout/shop/web/cart.js", 7, snippet="const total = 0"),
                 "ruleId": "no-unused-vars",
                 "ruleIndex": 0,
                 "suppressions": [],
@@ -243,7 +243,7 @@ RUFF = log(
                     {"artifactChanges": [], "description": {"text": "Remove unused import: `os`"}},
                 ],
                 "level": "error",
-                "locations": at("file:///home/ci/shop/basket.py", 1),
+                "locations": at("file:///checkout/shop/basket.py", 1),
                 "message": {"text": "`os` imported but unused"},
                 "ruleId": "F401",
             }

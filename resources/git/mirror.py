@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import git
 
 FETCH_SECONDS_MAX = 1800
-ASK_SECONDS_MAX = 20
 CHANGE_SECONDS_MAX = 300
 """A change request adds little to its mirror; chosen by us."""
 REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
@@ -78,25 +77,6 @@ def update_mirror(
         finally:
             repository.close()
     return folder
-
-
-def remote_head(
-    address: str, *, protocols: tuple[str, ...] = PROTOCOLS, credential: Mapping[str, str] | None = None
-) -> str:
-    """The commit that the default branch of a checked address is at; '' for an empty repository. Nothing is fetched.
-
-    Raises:
-        CheckoutFailed: the host does not answer, refuses, or takes longer than ASK_SECONDS_MAX.
-    """
-    import git
-
-    command: Any = git.Git()
-    command.update_environment(**{**ENVIRONMENT, **(credential or {}), "GIT_ALLOW_PROTOCOL": ":".join(protocols)})
-    try:
-        said = command.ls_remote("--end-of-options", address, "HEAD", kill_after_timeout=ASK_SECONDS_MAX)
-    except git.GitCommandError as error:
-        raise CheckoutFailed(scrub(error.stderr or str(error))) from error
-    return next((oid for oid, _, ref in (line.partition("\t") for line in said.splitlines()) if ref == "HEAD"), "")
 
 
 def fetch_commits(

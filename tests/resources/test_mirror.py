@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from elder_assets.audit.errors import CheckoutFailed, RepositoryNotFound
-from resources.git.mirror import fetch_commits, has_commit, mirror_with, remote_head, update_mirror
+from elder_assets.audit.errors import RepositoryNotFound
+from resources.git.mirror import fetch_commits, has_commit, mirror_with, update_mirror
 from resources.git.reader import GitSource
 
 
@@ -89,12 +89,3 @@ def test_commits_of_a_change_request_are_fetched_without_a_ref(origin: Path, tmp
     assert fetched == {"refs/pull/8/head": change}
     assert has_commit(folder, change)
     assert git(folder, "for-each-ref", "--format=%(refname)").split() == ["refs/heads/trunk", "refs/tags/v1"]
-
-
-def test_a_remote_head_is_asked_without_fetching(origin: Path, tmp_path: Path):
-    head = git(origin, "rev-parse", "HEAD")
-    assert remote_head(f"file://{origin}", protocols=("file",)) == head
-    with pytest.raises(CheckoutFailed):
-        remote_head(f"file://{origin}-gone", protocols=("file",))
-    with pytest.raises(CheckoutFailed, match="not allowed"):
-        remote_head(f"file://{origin}")

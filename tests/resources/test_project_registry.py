@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from elder_assets.audit.errors import ConfigurationError, SourceRefused
+from elder_assets.audit.errors import ConfigurationError, RepositoryNotFound, SourceRefused
 from resources.git.remote import credential_environment, remote_head
 from resources.registry import ask_first_audit, check_host, normalised, recommended, settle
 from resources.secrets import Secret
@@ -117,6 +117,14 @@ def test_the_head_of_a_remote_is_its_branch_and_commit(tmp_path: Path):
     head = remote_head(remote(tmp_path), protocols=("file",))
     assert head.default_branch == "trunk"
     assert len(head.commit) == 40
+
+
+def test_a_remote_that_is_gone_or_may_not_be_asked_is_said(tmp_path: Path):
+    address = remote(tmp_path)
+    with pytest.raises(RepositoryNotFound, match="no such repository"):
+        remote_head(f"{address}-gone", protocols=("file",))
+    with pytest.raises(RepositoryNotFound, match="not allowed"):
+        remote_head(address)
 
 
 @pytest.mark.parametrize(

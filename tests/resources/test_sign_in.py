@@ -11,6 +11,7 @@ from elder_assets.audit.errors import ConfigurationError
 from resources import change_requests, sweep
 from resources.git import repository
 from resources.git.credentials import sign_in
+from resources.git.remote import RemoteHead
 from resources.settings import Settings, load_settings
 from resources.store import open_store
 from resources.store.projects import ProjectTerms
@@ -74,8 +75,12 @@ def test_audits_the_sweep_and_change_requests_fetch_with_it(
 
         return call
 
+    def asked(_address: str, credential: dict[str, str]) -> RemoteHead:
+        seen.append(("sweep", credential))
+        return RemoteHead(default_branch="", commit="")
+
     monkeypatch.setattr(repository, "update_mirror", noted("audit", tmp_path))
-    monkeypatch.setattr(sweep, "remote_head", noted("sweep", ""))
+    monkeypatch.setattr(sweep, "remote_head", asked)
     monkeypatch.setattr(change_requests, "update_mirror", noted("change request", tmp_path))
     monkeypatch.setattr(change_requests, "fetch_commits", noted("its refs", {}))
     monkeypatch.setattr(change_requests, "_chosen", lambda *_: None)

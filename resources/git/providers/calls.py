@@ -26,6 +26,7 @@ from elder_assets.audit.errors import (
 from resources.git.circuit import Circuits, guarded, host_of
 from resources.git.providers.payloads import Record, inert, repository_at
 from resources.git.providers.provider import Visibility
+from resources.secrets import Secret
 
 if TYPE_CHECKING:
     import httpx
@@ -47,28 +48,6 @@ _MEANING = {
     409: ("conflict", "it is in a state that does not allow this"),
     422: ("invalid", "the host does not take these values"),
 }
-
-
-class Secret:
-    """A token or password that shows itself only when asked by name."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """Return the text."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(...)"
-
-    __str__ = __repr__
-
-    def __reduce__(self) -> str:
-        msg = "a secret is not pickled"
-        raise TypeError(msg)
 
 
 @dataclass(frozen=True)
