@@ -1,4 +1,4 @@
-"""Writes the Grafana dashboards into `ops/dashboards/`: python ops/dashboards.py (make docs does).
+"""Writes the Grafana dashboards into `helm/files/dashboards/`: python ops/dashboards.py (make docs does).
 
 A dashboard is a list of panels; place and ids follow from the order. The data source is a variable, so the same file
 serves every Grafana.
@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-FOLDER = Path(__file__).parent / "dashboards"
+FOLDER = Path(__file__).parent.parent / "helm" / "files" / "dashboards"
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 WIDTH, HEIGHT, COLUMNS = 8, 7, 3
 

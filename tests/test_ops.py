@@ -26,6 +26,7 @@ pytestmark = pytest.mark.platform
 
 ROOT = Path(__file__).parent.parent
 OPS = ROOT / "ops"
+FILES = ROOT / "helm" / "files"
 NAME = re.compile(r"\belder(?:_[a-z]+)+\b")
 RECORDED = re.compile(r"\belder(?::[a-z0-9_]+)+\b")
 # Comes from Prometheus itself.
@@ -40,7 +41,7 @@ def loaded() -> ModuleType:
 
 
 def rules() -> list[dict[str, object]]:
-    return [rule for group in yaml.safe_load((OPS / "rules.yaml").read_text())["groups"] for rule in group["rules"]]
+    return [rule for group in yaml.safe_load((FILES / "rules.yaml").read_text())["groups"] for rule in group["rules"]]
 
 
 def expressions() -> list[str]:
@@ -96,7 +97,7 @@ def test_every_alert_says_what_to_do_and_its_runbook_exists():
 
 
 def test_the_dashboards_are_as_the_script_writes_them():
-    assert {file.name: file.read_text() for file in (OPS / "dashboards").glob("*.json")} == loaded().written()
+    assert {file.name: file.read_text() for file in (FILES / "dashboards").glob("*.json")} == loaded().written()
 
 
 def test_panels_do_not_overlap_and_have_ids_of_their_own():
@@ -115,7 +116,7 @@ def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_rules_are_valid():
-    result = promtool("check", "rules", "rules.yaml")
+    result = promtool("check", "rules", str(FILES / "rules.yaml"))
     assert result.returncode == 0, result.stdout + result.stderr
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -441,6 +443,36 @@ def test_11_prometheus_finds_the_port_of_the_control_plane(render: Render):
     assert monitor["endpoints"] == [{"port": "http", "path": "/metrics", "interval": "30s"}]
     labels = named(objects, "Service", "-control-plane")["metadata"]["labels"]
     assert monitor["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_11_the_rules_of_the_release_are_those_of_the_file_and_prometheus_takes_them(render: Render, tmp_path: Path):
+    own = "monitoring.prometheusRule.extraGroups[0]"
+    sets = (f"{own}.name=ours", f"{own}.rules[0].record=ours:up", f"{own}.rules[0].expr=sum(up)")
+    kept = yaml.safe_load((CHART / "files" / "rules.yaml").read_text())["groups"]
+    assert named(render("production"), "PrometheusRule", "elder")["spec"] == {"groups": kept}
+    spec = named(render("production", sets=sets), "PrometheusRule", "elder")["spec"]
+    added = {"name": "ours", "rules": [{"record": "ours:up", "expr": "sum(up)"}]}
+    assert spec == {"groups": [*kept, added]}
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed: apt-get install prometheus")
+    file = tmp_path / "rules.yaml"
+    file.write_text(yaml.safe_dump(spec))
+    done = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{sum(len(group['rules']) for group in kept) + 1} rules found" in done.stdout
+
+
+def test_11_grafanas_sidecar_finds_every_dashboard_as_it_is_in_the_files(render: Render):
+    found = named(render("production"), "ConfigMap", "-dashboards")
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert found["metadata"]["annotations"] == {"grafana_folder": "Elder"}
+    files = {f"elder-{path.name}": path.read_text() for path in (CHART / "files" / "dashboards").glob("*.json")}
+    assert len(files) == 4
+    assert {name: text.rstrip("\n") for name, text in found["data"].items()} == {
+        name: text.rstrip("\n") for name, text in files.items()
+    }
+    assert sum(map(len, found["data"].values())) < 900_000  # a ConfigMap holds at most 1 MiB
+    assert not [one for one in render() if one["metadata"]["name"].endswith("-dashboards")]
 
 
 # --- 12: test, notes, extras --------------------------------------------------------------------------------
