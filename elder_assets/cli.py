@@ -249,9 +249,6 @@ def repo_add(target: str, key: str) -> None:
     key = checked_key(key) if key else found
     settings = _settings()
     with open_store(settings.store_url) as store:
-        known = {repository.key: repository.url for repository in store.repositories()}
-        if known.get(key, url) != url:
-            raise click.UsageError(f"{key} is registered already, for {known[key]}; name another with --key")
         add_known(store, settings, key, url, by=operator())
     if _has_platform():
         from elder_assets.platform import add_partition

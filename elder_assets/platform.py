@@ -82,6 +82,7 @@ def first_audit(settings: Settings, target: str) -> bool:
     """Register a repository, audit it, check the results, score its last year; True when all succeeded."""
     key, url = register_target(target)
     with open_store(settings.store_url) as store:
+        key = next((known.key for known in store.repositories() if known.url == url), key)
         add_known(store, settings, key, url)
     click.echo(f"auditing {key} ...")
     with _instance(settings) as instance:

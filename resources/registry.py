@@ -74,7 +74,14 @@ def register(
 
 
 def add_known(store: Store, settings: Settings, key: str, address: str, *, by: str = "") -> None:
-    """Register what the operator of this machine names, a path too, without asking anybody; again changes nothing."""
+    """Register what the operator of this machine names, a path too, without asking anybody; again changes nothing.
+
+    Raises:
+        Conflict: the key stands for another folder, whose results would be mixed with this one's.
+    """
+    known = next((repository.url for repository in store.repositories() if repository.key == key), address)
+    if known != address and not (is_address(known) and is_address(address)):
+        raise Conflict(f"{key} is registered already, for {known}; `elder repo add {address} --key` names another")
     name, provider = key.rpartition("/")[2], _provider_of(address, settings) if is_address(address) else ""
     try:
         store.add_project(key, address, ProjectTerms(name=name, provider=provider), status="active", by=by)

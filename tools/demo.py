@@ -24,8 +24,10 @@ from elder_assets.team_scorecard import make_scorecard
 from resources.audits import gate_change, judge_opened, open_source, show, terms_for, today
 from resources.file_map import files_of
 from resources.fleet import processes_that_fit, rescore_all
+from resources.git.address import checked_key
 from resources.git.blame import introduced
 from resources.git.repository import open_repository, register_target
+from resources.registry import add_known
 from resources.settings import Settings, load_settings
 from resources.store import open_store
 from resources.store.findings import Observed
@@ -117,7 +119,9 @@ def main() -> int:
             store.add_team(team)
         for number, target in enumerate(targets):
             key, url = register_target(target)
-            store.add_repository(key, url)
+            if key in (taken for _, taken, _ in work):  # folders of one name
+                key = checked_key(f"local/{Path(url).parent.name}-{Path(url).name}")
+            add_known(store, settings, key, url)
             if given.team:
                 store.assign(key, given.team[number % len(given.team)])
             work.append((settings, key, url))

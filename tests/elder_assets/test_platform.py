@@ -17,6 +17,7 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
+from elder_assets.audit.errors import Conflict
 from elder_assets.cli import elder
 from elder_assets.platform import first_audit
 from resources.settings import load_settings
@@ -50,6 +51,22 @@ def test_a_first_audit_that_fails_says_why_in_one_line(
     git(empty, "init", "-q")
     assert not first_audit(load_settings(), str(empty))
     assert capsys.readouterr().err.strip() == "elder: cannot audit local/empty: the repository has no commits yet"
+
+
+def test_a_folder_of_a_known_name_is_audited_under_the_key_it_was_given(
+    repository: Path, tmp_path: Path, git: Callable[..., str], capsys: pytest.CaptureFixture[str]
+):
+    other = tmp_path / "more" / "basket"
+    other.parent.mkdir()
+    git(tmp_path, "clone", "-q", str(repository), str(other))
+    git(other, "remote", "remove", "origin")
+    assert CliRunner().invoke(elder, ["repo", "add", str(repository)], standalone_mode=False).exception is None
+    with pytest.raises(Conflict, match="local/basket is registered already"):
+        first_audit(load_settings(), str(other))
+    added = CliRunner().invoke(elder, ["repo", "add", str(other), "--key", "local/more-basket"], standalone_mode=False)
+    assert added.exception is None
+    assert first_audit(load_settings(), str(other))
+    assert "auditing local/more-basket ..." in capsys.readouterr().out
 
 
 def test_a_registered_repository_is_a_partition_until_it_is_removed(repository: Path):

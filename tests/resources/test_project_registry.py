@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from elder_assets.audit.errors import ConfigurationError, RepositoryNotFound, SourceRefused
+from elder_assets.audit.errors import ConfigurationError, Conflict, RepositoryNotFound, SourceRefused
 from resources.git.remote import credential_environment, remote_head
-from resources.registry import ask_first_audit, check_host, normalised, recommended, settle
+from resources.registry import add_known, ask_first_audit, check_host, normalised, recommended, settle
 from resources.secrets import Secret
 from resources.settings import Settings
 from resources.store import Store, open_store
@@ -150,3 +150,19 @@ def test_a_path_is_no_address_for_the_api(store: Store, settings: Settings, tmp_
         register(store, settings, str(tmp_path), ProjectTerms(name="x"), by="ann")
     with pytest.raises(ConfigurationError):
         register(store, settings, "https://github.com/a/b", ProjectTerms(name="x", credential="secret"), by="ann")
+
+
+def test_two_folders_of_one_name_are_two_repositories(store: Store, settings: Settings):
+    add_known(store, settings, "local/shop", "/srv/a/shop")
+    with pytest.raises(Conflict, match=r"local/shop is registered already, for /srv/a/shop; .* names another"):
+        add_known(store, settings, "local/shop", "/srv/b/shop")
+    add_known(store, settings, "local/b-shop", "/srv/b/shop")
+    add_known(store, settings, "local/shop", "/srv/a/shop")  # again changes nothing
+    known = {repository.key: repository.url for repository in store.repositories()}
+    assert known == {"local/shop": "/srv/a/shop", "local/b-shop": "/srv/b/shop"}
+
+
+def test_two_spellings_of_an_address_are_one_repository(store: Store, settings: Settings):
+    add_known(store, settings, "github.com/octo/shop", "https://github.com/octo/shop")
+    add_known(store, settings, "github.com/octo/shop", "git@github.com:octo/shop.git")
+    assert [repository.url for repository in store.repositories()] == ["git@github.com:octo/shop.git"]
