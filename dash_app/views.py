@@ -84,14 +84,6 @@ def status_shares(statuses: Mapping[str, int]) -> list[tuple[str, int, float]]:
     return [(name, statuses[name], statuses[name] / total) for name in names]
 
 
-def change_over(weeks: Sequence[Mapping[str, Any]], back: int) -> float | None:
-    """The mean now less the mean some weeks ago; None where that was not measured."""
-    if len(weeks) <= back:
-        return None
-    difference: float = weeks[-1]["mean"] - weeks[-1 - back]["mean"]
-    return difference
-
-
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
     """How the overall score comes about."""
 

@@ -37,7 +37,7 @@ def layout(request: PageRequest) -> Component:
     return html.Div(
         [
             html.H1(t.gettext("Fleet")),
-            _glance(request, totals, weeks, failing),
+            _glance(request, totals, failing),
             html.Div([_trend(request, weeks), _movers(request)], className="pair"),
             _cannot_audit(request, failing) if failing else None,
             _repositories(request),
@@ -54,11 +54,10 @@ def _nothing(request: PageRequest) -> Component:
     )
 
 
-def _glance(
-    request: PageRequest, totals: dict[str, Any], weeks: Sequence[dict[str, Any]], failing: Sequence[dict[str, Any]]
-) -> Component:
+def _glance(request: PageRequest, totals: dict[str, Any], failing: Sequence[dict[str, Any]]) -> Component:
     t = request.t
-    change = views.change_over(weeks, RECENT_WEEKS)
+    change, compared = request.store.fleet_change(request.monday(RECENT_WEEKS), request.viewer.team_id)
+    over = t.gettext("over the %(count)s that had a score then") % {"count": parts.number(compared)}
     share = totals["analysed_files"] / totals["eligible_files"] if totals["eligible_files"] else None
     gating = totals["critical"] + totals["high"]
     return html.Div(
@@ -68,7 +67,10 @@ def _glance(
                     html.Span(t.gettext("Health"), className="stat-label"),
                     html.Strong(parts.number(totals["score"], 1)),
                     html.Small(
-                        [parts.signed(change), " ", t.gettext("in four weeks")]
+                        [
+                            *(parts.signed(change), " ", t.gettext("in four weeks")),
+                            html.Span(f", {over}") if compared < totals["audited"] else None,
+                        ]
                         if change is not None
                         else t.gettext("mean score of 100")
                     ),

@@ -95,6 +95,27 @@ class Pages(FindingsOverTime):
             row["statuses"] = dict(list(found.tuples()))
         return row
 
+    def fleet_change(self, before: str, team_id: int | None = None) -> tuple[float | None, int]:
+        """Points that the mean score moved since the Monday `before`, and over how many repositories.
+
+        Like is compared with like: only repositories that have a score of that week and one of now, so that one that
+        came or went moves nothing. None without any.
+        """
+        latest, weeks, repositories = tables.latest, tables.latest_weeks, tables.repositories
+        at_week = sa.and_(
+            weeks.c.repository_id == latest.c.repository_id, weeks.c.magic == WHOLE, weeks.c.week == before
+        )
+        statement = (
+            sa.select(sa.func.avg(latest.c.score - weeks.c.score), sa.func.count(latest.c.score - weeks.c.score))
+            .select_from(latest)
+            .join(weeks, at_week)
+            .join(repositories, repositories.c.id == latest.c.repository_id)
+            .where(*known_repositories(team_id))
+        )
+        with self._reading() as connection:
+            change, repositories_compared = connection.execute(statement).tuples().one()
+            return change, repositories_compared
+
     def fleet_weeks(self, since: str, team_id: int | None = None, *, magic: str = WHOLE) -> list[tuple[str, float]]:
         """(week, score) of every repository that has one, oldest week first, from the Monday `since` on."""
         weeks, repositories = tables.latest_weeks, tables.repositories

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from dash_app import figures, views
 
 
@@ -51,11 +49,6 @@ def test_statuses_come_in_the_order_of_the_eye_with_their_shares():
         ("failed", 1, 0.25),
         ("odd", 1, 0.25),
     ]
-
-
-@pytest.mark.parametrize(("means", "change"), [([80.0, 81.0, 84.0], 3.0), ([80.0], None)], ids=["known", "too short"])
-def test_a_change_looks_back_as_far_as_it_says(means, change):
-    assert views.change_over([{"mean": mean} for mean in means], 1) == change
 
 
 def test_weeks_of_the_fleet_have_mean_and_quartiles():

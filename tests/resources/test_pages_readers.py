@@ -80,6 +80,16 @@ def test_a_mover_is_compared_with_its_last_audit_before_the_time(store: Store):
     assert store.movers(NOW - dt.timedelta(weeks=52)) == []
 
 
+def test_the_fleet_moved_by_what_was_there_before_and_is_there_now(store: Store):
+    rows, _ = store.fleet_page(RepositoryFilter(), before=FOUR_WEEKS_AGO)
+    changes = [row["change"] for row in rows if row["change"] is not None]
+    assert 0 < len(changes) < store.fleet_totals()["audited"]  # one came later, and moves nothing
+    assert store.fleet_change(FOUR_WEEKS_AGO) == (pytest.approx(sum(changes) / len(changes)), len(changes))
+    (basket,) = (row for row in rows if row["repository"] == BASKET)
+    assert store.fleet_change(FOUR_WEEKS_AGO, store.team("payments").id) == (pytest.approx(basket["change"]), 1)
+    assert store.fleet_change("1999-01-04") == (None, 0)
+
+
 def test_weeks_scored_again_replace_what_pages_show(store: Store):
     store.record_weeks(TILL, weeks([70, 71], commit="e"), RULER.document())
     till = store.repository(TILL).id
