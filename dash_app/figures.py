@@ -200,6 +200,34 @@ def rule_bars(rows: Sequence[tuple[str, str, int]], texts: Mapping[str, str]) ->
     return figure
 
 
+def folder_boxes(paths: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Folder -> (the folder around it, its label), parents first; `''` is the repository and is left out.
+
+    A folder that holds nothing but one folder gets no box of its own: `src/main/java` is one label, not three frames
+    around each other.
+    """
+    inside: dict[str, set[str]] = {}
+    with_files = {path.rpartition("/")[0] for path in paths}
+    for folder in with_files:
+        below = folder
+        while below:
+            above = below.rpartition("/")[0]
+            inside.setdefault(above, set()).add(below)
+            below = above
+    found: dict[str, tuple[str, str]] = {}
+    waiting = [(folder, "", "") for folder in sorted(inside.get("", ()), reverse=True)]
+    while waiting:
+        folder, parent, before = waiting.pop()
+        label = before + folder.rpartition("/")[2]
+        children = sorted(inside.get(folder, ()), reverse=True)
+        if len(children) == 1 and folder not in with_files:
+            waiting.append((children[0], parent, f"{label}/"))
+            continue
+        found[folder] = (parent, label)
+        waiting += [(child, folder, "") for child in children]
+    return found
+
+
 def hotspot_map(files: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> go.Figure:
     """Files as rectangles: area is size, colour is risk.
 
@@ -207,24 +235,21 @@ def hotspot_map(files: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) ->
         files: path, size_bytes, risk (0-1), said (what to show of it).
         texts: title, repository, risk.
     """
-    ids, labels, parents, sizes, risks, said = [""], [texts["repository"]], [""], [0], [0.0], [""]
-    ids[0] = "/"
-    folders = {"/"}
+    ids, labels, parents = ["/"], [texts["repository"]], [""]
+    sizes, risks, said = [0], [0.0], [""]
+    boxes = folder_boxes([file["path"] for file in files])
+    for folder, (parent, label) in boxes.items():
+        ids.append("/" + folder)
+        labels.append(escaped(label, 40))
+        parents.append("/" + parent)
+        sizes.append(0)
+        risks.append(0.0)
+        said.append("")
     for file in files:
-        parts = file["path"].split("/")
-        for depth in range(1, len(parts)):
-            folder = "/" + "/".join(parts[:depth])
-            if folder not in folders:
-                folders.add(folder)
-                ids.append(folder)
-                labels.append(escaped(parts[depth - 1], 40))
-                parents.append("/" if depth == 1 else "/" + "/".join(parts[: depth - 1]))
-                sizes.append(0)
-                risks.append(0.0)
-                said.append("")
+        folder, _, name = file["path"].rpartition("/")
         ids.append("/" + file["path"] + "\u0000")
-        labels.append(escaped(parts[-1], 40))
-        parents.append("/" if len(parts) == 1 else "/" + "/".join(parts[:-1]))
+        labels.append(escaped(name, 40))
+        parents.append("/" + folder)
         sizes.append(max(1, file["size_bytes"]))
         risks.append(file["risk"])
         said.append(escaped(file["said"], 200))

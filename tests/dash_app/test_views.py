@@ -59,6 +59,24 @@ def test_weeks_of_the_fleet_have_mean_and_quartiles():
     ]
 
 
+def test_a_folder_that_holds_one_folder_alone_is_part_of_its_label():
+    paths = [
+        "gson/src/main/java/A.java",
+        "gson/src/main/java/in/B.java",
+        "gson/src/test/java/C.java",
+        "docs/x/y.md",
+        "z",
+    ]
+    assert figures.folder_boxes(paths) == {
+        "docs/x": ("", "docs/x"),
+        "gson/src": ("", "gson/src"),
+        "gson/src/main/java": ("gson/src", "main/java"),
+        "gson/src/main/java/in": ("gson/src/main/java", "in"),
+        "gson/src/test/java": ("gson/src", "test/java"),
+    }
+    assert figures.folder_boxes(["a.py"]) == {}
+
+
 def test_markup_and_direction_marks_of_a_repository_are_text_in_a_figure():
     assert figures.escaped("<b>&\u202e") == "&lt;b&gt;&amp;\ufffd"
     assert figures.escaped("a" * 100, limit=5) == "aaaa…"
