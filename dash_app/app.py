@@ -50,7 +50,7 @@ def create_app(store: Store, settings: Settings) -> FastAPI:
         lifespan=_running,
     )
     app.state.registrar, app.state.live = Registrar(store, settings), LiveEvents(store)
-    metrics = Metrics(store)
+    metrics = Metrics(store, settings)
     app.state.store, app.state.settings, app.state.metrics = store, settings, metrics
     add_error_answers(app)
     add_routes(app, store, settings)

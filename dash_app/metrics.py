@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -18,6 +19,7 @@ from elder_assets.audit.errors import StoreError
 from elder_assets.version import elder_version
 from resources.figures import SECONDS as SECONDS_OF_RUNS
 from resources.figures import Family, Figures
+from resources.settings import Settings
 from resources.store import Store
 
 REFRESH_SECONDS = 10
@@ -33,9 +35,10 @@ RECENT_MAX = 2_000
 class Metrics:
     """One app's figures."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, settings: Settings) -> None:
+        minutes = settings.backup_minutes_max
         self.registry = CollectorRegistry()
-        self.registry.register(StoreFigures(store))
+        self.registry.register(StoreFigures(store, timedelta(minutes=minutes) if minutes else None))
         Gauge("elder_build_info", "Which Elder this is", ("version",), registry=self.registry).labels(
             elder_version()
         ).set(1)
@@ -49,8 +52,8 @@ class Metrics:
 class StoreFigures(Collector):
     """The store's figures; asked for more often than REFRESH_SECONDS they are the last ones."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, backup_max: timedelta | None) -> None:
+        self._store, self._backup_max = store, backup_max
         self._figures: Figures | None = None
         self._lock, self._read_at = threading.Lock(), float("-inf")
         self._families: list[Family] = []
@@ -66,7 +69,7 @@ class StoreFigures(Collector):
         if time.monotonic() - self._read_at < REFRESH_SECONDS:
             return True
         try:
-            self._figures = self._figures or Figures(self._store)
+            self._figures = self._figures or Figures(self._store, self._backup_max)
             self._families = self._figures.families()
         except StoreError:
             return False

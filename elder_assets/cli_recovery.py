@@ -81,13 +81,25 @@ def migrate_from_sqlite(sqlite_file: Path, url: str | None) -> None:
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--passphrase-file", type=EXISTING, help="Seal the file with the passphrase in this one.")
 @click.option("--verify", "is_verified", is_flag=True, help="Restore it into an empty place and compare every row.")
-def backup(folder: Path | None, passphrase_file: Path | None, is_verified: bool) -> None:
+@click.option("--keep-hours", type=click.IntRange(0, 87_600), help="Let older ones go but for the last of each day.")
+@click.option("--keep-days", type=click.IntRange(0, 36_500), help="Let the last ones of older days go too.")
+def backup(
+    folder: Path | None,
+    passphrase_file: Path | None,
+    is_verified: bool,
+    keep_hours: int | None,
+    keep_days: int | None,
+) -> None:
     """Write results, registry, Dagster's own tables and, when sealed, the server key into one file in FOLDER.
 
-    FOLDER is `backups` in ELDER_HOME unless it is given. Audits may run meanwhile: the file is one moment of the store.
+    FOLDER is `backups` in ELDER_HOME unless it is given; each installation needs its own. Audits may run meanwhile: the
+    file is one moment of the store. It is read back whole before it counts, and only then do old ones go, when they are
+    told to; the three newest never do.
     """
     from resources import recovery
+    from resources.old_backups import Keeping, let_go
     from resources.settings import load_settings
+    from resources.store import open_store
 
     settings, passphrase = load_settings(), _passphrase(passphrase_file)
     path, manifest = recovery.make_backup(settings, folder or settings.home / "backups", passphrase)
@@ -97,9 +109,30 @@ def backup(folder: Path | None, passphrase_file: Path | None, is_verified: bool)
     )
     if not manifest.is_sealed:
         click.echo("not sealed: the server key is not in it, and whoever has the file can read it")
-    if is_verified:
-        recovery.verify(path, settings, passphrase)
-        click.echo("verified: restored into an empty place, every row compared")
+    _check(path, settings, passphrase, is_verified=is_verified)
+    with open_store(settings.store_url) as store:
+        store.note_backup(manifest.made_at)
+    if keep_hours is not None or keep_days is not None:
+        gone = let_go(path, Keeping(hours=keep_hours or 0, days=keep_days or 0))
+        click.echo(f"{len(gone)} old ones deleted")
+
+
+def _check(path: Path, settings: Settings, passphrase: bytes | None, *, is_verified: bool) -> None:
+    """Read a new backup back, or restore it on trial; one that fails takes another name: nothing counts on it."""
+    from elder_assets.audit.errors import ElderError
+    from resources import recovery
+    from resources.old_backups import FAILED
+
+    try:
+        if is_verified:
+            recovery.verify(path, settings, passphrase)
+            click.echo("verified: restored into an empty place, every row compared")
+        else:
+            with recovery.open_archive(path, passphrase) as archive:
+                archive.check()
+    except ElderError:
+        path.rename(path.with_name(path.name + FAILED))
+        raise
 
 
 @click.command(short_help="Bring a backup back into an empty place.")

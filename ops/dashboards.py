@@ -91,6 +91,12 @@ OPERATIONS = (
         "s",
         (("max(elder_alert_lag_seconds)", "lag"), ("max by (state) (elder_notices)", "{{state}}")),
     ),
+    Panel(
+        "Age of the last good backup",
+        "timeseries",
+        "s",
+        (("max(elder_backup_age_seconds)", "age"), ("max(elder_backup_age_limit_seconds)", "most")),
+    ),
     Panel("Git hosts that rest", "stat", "short", (("max(elder_git_hosts_resting)", "hosts"),)),
     Panel(
         "Requests",

@@ -57,6 +57,7 @@ def examine(
     with open_store(settings.store_url, now) as store:
         for of_store in STORE_CHECKS:
             checks.append(_guarded(of_store, store, now()))
+        checks.append(_guarded(backups, store, now(), settings.backup_minutes_max))
     return [*checks, *(more(settings) if more else [])]
 
 
@@ -290,6 +291,19 @@ def git_hosts(store: Store, now: datetime) -> Check:  # noqa: ARG001
     named = ", ".join(f"{circuit.host} ({circuit.state})" for circuit in resting[:NAMED_MAX])
     advice = "see whether the host answers; it is tried again by itself"
     return Check(name="git hosts", state="warning", detail=f"left alone: {named}", advice=advice)
+
+
+def backups(store: Store, now: datetime, minutes_max: int) -> Check:
+    """The last good backup is as young as the settings want it."""
+    last = store.last_backup()
+    made = "none was ever made of this store" if last is None else f"the last good one is {_minutes(now - last)} old"
+    if not minutes_max:
+        return Check(name="backups", state="skipped", detail=f"{made}; ELDER_BACKUP_MINUTES_MAX is not set")
+    if last is not None and now - last <= timedelta(minutes=minutes_max):
+        return Check(name="backups", state="ok", detail=made)
+    detail = f"{made}, {minutes_max} minutes are allowed"
+    advice = "elder backup says what is wrong; then see its schedule (docs/runbooks/restore.md)"
+    return Check(name="backups", state="failed", detail=detail, advice=advice)
 
 
 STORE_CHECKS: tuple[Callable[[Store, datetime], Check], ...] = (

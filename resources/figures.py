@@ -7,6 +7,7 @@ others are one.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -59,8 +60,9 @@ class _Histogram:
 class Figures:
     """Remembers how far the store was read; one a process. Call from one thread at a time."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, backup_max: timedelta | None = None) -> None:
+        """Begin to count; `backup_max` is the age from which the last good backup is too old."""
+        self._store, self._backup_max = store, backup_max
         self._marks = store.newest_ids()
         self._seen: dict[str, set[int]] = defaultdict(set)
         self._pending = {
@@ -173,6 +175,18 @@ class Figures:
             ),
             _gauge("elder_tokens_expiring", "Tokens that expire within seven days", _one(held.tokens_expiring)),
             _gauge("elder_git_hosts_resting", "Git hosts that are left alone", _one(held.circuits_open)),
+            *self._of_backups(now),
+        ]
+
+    def _of_backups(self, now: datetime) -> list[Family]:
+        """Nothing where no backup was made and none is waited for; without any, an awaited one is infinitely old."""
+        last, limit = self._store.last_backup(), self._backup_max
+        ages, limits = {}, {} if limit is None else _one(limit.total_seconds())
+        if last is not None or limit is not None:
+            ages = _one(math.inf if last is None else _age(now, last))
+        return [
+            _gauge("elder_backup_age_seconds", "Age of the last good backup; +Inf when there is none", ages),
+            _gauge("elder_backup_age_limit_seconds", "Age from which the last good backup is too old", limits),
         ]
 
     def _counters(self) -> list[Family]:

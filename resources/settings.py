@@ -49,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """ELDER_TEAM_RUNS_MAX: runs of one team at the same time; 0 is no limit."""
     host_runs_max: int = 0
     """ELDER_HOST_RUNS_MAX: runs that read one git host at the same time; 0 is no limit."""
+    backup_minutes_max: int = 0
+    """ELDER_BACKUP_MINUTES_MAX: age of the last good backup, in minutes, that is too old; 0: none is waited for."""
     public_url: str = ""
     """ELDER_PUBLIC_URL: where people and git hosts reach the control plane; links in statuses and comments."""
     secret_key: Secret | None = None
@@ -123,6 +125,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         step_pods=_number(environment, "ELDER_STEP_PODS", 0, 0, 1) == 1,
         team_runs_max=_number(environment, "ELDER_TEAM_RUNS_MAX", 0, 0, 10_000),
         host_runs_max=_number(environment, "ELDER_HOST_RUNS_MAX", 0, 0, 10_000),
+        backup_minutes_max=_number(environment, "ELDER_BACKUP_MINUTES_MAX", 0, 0, 1_000_000),
         public_url=_web_address(environment, "ELDER_PUBLIC_URL"),
         secret_key=_key(environment, "ELDER_SECRET_KEY"),
         webhook_secrets=_pairs(environment, "ELDER_WEBHOOK_SECRETS", "provider=reference"),

@@ -52,7 +52,7 @@ def expressions() -> list[str]:
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Names of series in `/metrics` of a control plane in which everything has happened once."""
-    settings = Settings(home=tmp_path_factory.mktemp("home"))
+    settings = Settings(home=tmp_path_factory.mktemp("home"), backup_minutes_max=60)
     with pytest.MonkeyPatch.context() as patch, open_store(settings.store_url) as store:
         patch.setattr(metrics, "REFRESH_SECONDS", -1)
         app = create_app(store, settings)

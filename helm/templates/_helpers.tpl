@@ -66,11 +66,14 @@ ELDER_STEP_PODS: {{ ternary "1" "0" .Values.audits.stepPods | quote }}
 {{- if .Values.publicUrl }}
 ELDER_PUBLIC_URL: {{ .Values.publicUrl | quote }}
 {{- end }}
+{{- if and .Values.backup.enabled .Values.backup.maxAgeMinutes }}
+ELDER_BACKUP_MINUTES_MAX: {{ .Values.backup.maxAgeMinutes | int | quote }}
+{{- end }}
 {{- if .Values.canary.share }}
 ELDER_CANARY_SHARE: {{ .Values.canary.share | quote }}
 ELDER_CANARY_RULER: /etc/elder/ruler.json
 {{- end }}
-{{- range $name, $value := .Values.settings }}
+{{- range $name, $value := omit .Values.settings (ternary "ELDER_BACKUP_MINUTES_MAX" "" (and .Values.backup.enabled (gt (int .Values.backup.maxAgeMinutes) 0))) }}
 {{ $name }}: {{ $value | quote }}
 {{- end }}
 {{- end -}}

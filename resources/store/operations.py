@@ -17,6 +17,7 @@ from resources.store import tables
 from resources.store.database import Database
 
 HEARTBEAT = "heartbeat:"
+BACKUP = "backup"
 UNEVEN_IDS = 200
 """In PostgreSQL a transaction may end after one with a higher id; so many ids below the mark are looked at again."""
 ROWS_MAX = 20_000
@@ -66,12 +67,14 @@ class Operations(Database):
 
     def beat(self, name: str) -> None:
         """Say that a process of this name works."""
-        table, now = tables.watermarks, self._clock()
-        row = {"name": HEARTBEAT + name, "value": "", "changed_at": now}
+        self._mark(HEARTBEAT + name, self._clock())
+
+    def _mark(self, name: str, at: datetime) -> None:
+        table = tables.watermarks
         with self._writing() as connection:
-            changed = sa.update(table).where(table.c.name == row["name"]).values(changed_at=now)
+            changed = sa.update(table).where(table.c.name == name).values(changed_at=at)
             if not connection.execute(changed).rowcount:
-                self._insert_new(connection, table, row)
+                self._insert_new(connection, table, {"name": name, "value": "", "changed_at": at})
 
     def beats(self) -> dict[str, datetime]:
         """When each process last said that it works."""
@@ -81,6 +84,16 @@ class Operations(Database):
                 sa.select(table.c.name, table.c.changed_at).where(table.c.name.startswith(HEARTBEAT)).limit(20)
             )
             return {name.removeprefix(HEARTBEAT): at for name, at in found}
+
+    def note_backup(self, made_at: datetime) -> None:
+        """Say that a good backup holds what the store was at this moment."""
+        self._mark(BACKUP, made_at)
+
+    def last_backup(self) -> datetime | None:
+        """The moment that the last good backup holds; None when none was ever made of this store."""
+        table = tables.watermarks
+        with self._reading() as connection:
+            return connection.scalar(sa.select(table.c.changed_at).where(table.c.name == BACKUP))
 
     def database_time(self) -> datetime:
         """What the database takes for the time of day; SQLite has this machine's."""

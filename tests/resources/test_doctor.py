@@ -104,6 +104,21 @@ def test_a_page_that_was_overwritten_is_found(settings: Settings):
 
 
 @pytest.mark.parametrize(
+    ("age", "limit", "state"),
+    [(None, 0, "skipped"), (600, 0, "skipped"), (None, 60, "failed"), (59, 60, "ok"), (61, 60, "failed")],
+    ids=["none-wanted", "unwatched", "never-made", "young", "old"],
+)
+def test_a_backup_is_missed_where_one_is_waited_for(
+    store: Store, now: dt.datetime, age: int | None, limit: int, state: str
+):
+    if age is not None:
+        store.note_backup(now - dt.timedelta(minutes=age))
+    found = doctor.backups(store, now, limit)
+    assert found.state == state
+    assert ("restore.md" in found.advice) == (state == "failed")
+
+
+@pytest.mark.parametrize(
     ("free", "state"), [(50, "ok"), (5, "warning"), (1, "failed")], ids=["half", "five-percent", "one-percent"]
 )
 def test_the_disk_is_looked_at(settings: Settings, monkeypatch: pytest.MonkeyPatch, free: int, state: str):

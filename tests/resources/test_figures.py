@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +101,21 @@ def test_a_delivery_counts_when_it_comes_and_when_it_ends(store: Store, clock: C
     assert sample(seen, "elder_deliveries_received", "api") == 1
     took = {family.name: family for family in seen.families()}["elder_delivery_seconds"]
     assert took.buckets == ((("api",), (0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1), 8.0),)
+
+
+def test_a_backup_has_an_age_once_one_was_made_and_is_missed_only_where_one_is_waited_for(store: Store, clock: Clock):
+    def backups(limit: dt.timedelta | None) -> list[float]:
+        families = {family.name: family for family in Figures(store, limit).families()}
+        names = ("elder_backup_age_seconds", "elder_backup_age_limit_seconds")
+        return [value for name in names for _labels, value in families[name].samples]
+
+    hour = dt.timedelta(hours=1)
+    assert backups(None) == []
+    assert backups(hour) == [math.inf, 3600]
+    store.note_backup(dt.datetime.now(dt.UTC) - 2 * hour)
+    assert backups(hour) == [pytest.approx(7200, abs=60), 3600]
+    store.note_backup(dt.datetime.now(dt.UTC))
+    assert backups(None) == [pytest.approx(0, abs=60)]
 
 
 def test_lags_are_the_ages_of_what_waits(store: Store, clock: Clock):

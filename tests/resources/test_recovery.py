@@ -392,14 +392,61 @@ def run(*arguments: str, home: Path) -> str:
 def test_the_commands_make_verify_and_restore(small: Settings, tmp_path: Path):
     passphrase = tmp_path / "passphrase"
     passphrase.write_bytes(PASSPHRASE + b"\n")
+    before = rows_of(small)
     said = run("backup", "--passphrase-file", str(passphrase), "--verify", home=small.home)
     assert "verified: restored into an empty place, every row compared" in said
     (path,) = (small.home / "backups").iterdir()
     said = run("restore", str(path), "--passphrase-file", str(passphrase), home=tmp_path / "new")
     assert f"restored {ROWS * len(tables.METADATA.tables)} rows" in said
-    assert rows_of(place(tmp_path / "new")) == rows_of(small)
+    assert rows_of(place(tmp_path / "new")) == before
     with pytest.raises(StoreError, match="only an empty store"):
         run("restore", str(path), "--passphrase-file", str(passphrase), home=small.home)
+
+
+def test_a_good_backup_is_noted_with_the_moment_that_it_holds(small: Settings):
+    with open_store(small.store_url) as store:
+        assert store.last_backup() is None
+        run("backup", home=small.home)
+        (path,) = (small.home / "backups").iterdir()
+        with recovery.open_archive(path) as archive:
+            assert store.last_backup() == archive.manifest.made_at
+
+
+def test_a_backup_that_fails_its_check_counts_for_nothing_and_nothing_goes(
+    small: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    folder = small.home / "backups"
+    folder.mkdir()
+    names = {f"elder-2020010{day}T000000Z.elder-backup" for day in range(1, 8)}
+    for name in names:
+        (folder / name).write_text("old")
+
+    def damaged(_self: recovery.Archive) -> None:
+        raise StoreError("the backup is damaged: table teams is not what its manifest says")
+
+    monkeypatch.setattr(recovery.Archive, "check", damaged)
+    with pytest.raises(StoreError, match="is damaged"):
+        run("backup", "--keep-hours", "1", "--keep-days", "1", home=small.home)
+    (new,) = {file.name for file in folder.iterdir()} - names
+    assert new.endswith(".elder-backup.failed")
+    with open_store(small.store_url) as store:
+        assert store.last_backup() is None
+
+
+def test_old_backups_go_once_a_new_one_stands_and_only_when_told_to(small: Settings):
+    folder = small.home / "backups"
+    folder.mkdir()
+    names = [f"elder-2020010{day}T000000Z.elder-backup" for day in range(1, 8)]
+    for name in names:
+        (folder / name).write_text("old")
+    run("backup", home=small.home)
+    assert {file.name for file in folder.iterdir()} > set(names)
+    (new,) = {file.name for file in folder.iterdir()} - set(names)
+    (folder / new).rename(folder / "elder-20200108T000000Z.elder-backup")
+    assert "6 old ones deleted" in run("backup", "--keep-days", "3", home=small.home)
+    left = sorted(file.name for file in folder.iterdir())
+    assert left[:2] == ["elder-20200107T000000Z.elder-backup", "elder-20200108T000000Z.elder-backup"]
+    assert len(left) == 3
 
 
 def test_a_plain_backup_says_that_it_is(small: Settings):
