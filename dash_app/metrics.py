@@ -8,7 +8,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -36,9 +35,8 @@ class Metrics:
     """One app's figures."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
-        minutes = settings.backup_minutes_max
         self.registry = CollectorRegistry()
-        self.registry.register(StoreFigures(store, timedelta(minutes=minutes) if minutes else None))
+        self.registry.register(StoreFigures(store, settings))
         Gauge("elder_build_info", "Which Elder this is", ("version",), registry=self.registry).labels(
             elder_version()
         ).set(1)
@@ -52,8 +50,8 @@ class Metrics:
 class StoreFigures(Collector):
     """The store's figures; asked for more often than REFRESH_SECONDS they are the last ones."""
 
-    def __init__(self, store: Store, backup_max: timedelta | None) -> None:
-        self._store, self._backup_max = store, backup_max
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings = store, settings
         self._figures: Figures | None = None
         self._lock, self._read_at = threading.Lock(), float("-inf")
         self._families: list[Family] = []
@@ -69,7 +67,7 @@ class StoreFigures(Collector):
         if time.monotonic() - self._read_at < REFRESH_SECONDS:
             return True
         try:
-            self._figures = self._figures or Figures(self._store, self._backup_max)
+            self._figures = self._figures or Figures(self._store, self._settings)
             self._families = self._figures.families()
         except StoreError:
             return False

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from elder_assets.audit.frames import LOAD, frame, validate
+from resources.run_limit import RunsForecast
 
 HOURS = 168
 WEEKS_MAX = 12
@@ -78,6 +79,13 @@ def forecast_load(arrivals: Sequence[dt.datetime], run_seconds: float | None, no
         )
     content = validate(LOAD, frame(LOAD, rows))
     return Forecast(content=content, weeks=weeks, error=round(error, 3), plain_error=round(plain_error, 3))
+
+
+def runs_forecast(found: Forecast, run_seconds: float | None, now: dt.datetime) -> RunsForecast:
+    """What the forecast says of runs at once, to be kept for the run queue."""
+    if found.withheld or run_seconds is None:
+        return RunsForecast(made_at=now, runs=(), withheld=found.withheld or "how long a run takes was never measured")
+    return RunsForecast(made_at=now, runs=tuple(int(runs) for runs in found.content["runs_needed"]))
 
 
 def runs_needed(audits_an_hour: float, run_seconds: float) -> int:

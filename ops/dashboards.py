@@ -91,6 +91,7 @@ OPERATIONS = (
         "s",
         (("max(elder_alert_lag_seconds)", "lag"), ("max by (state) (elder_notices)", "{{state}}")),
     ),
+    Panel("Runs that may go at once", "timeseries", "short", (("max by (by) (elder_run_limit)", "{{by}}"),)),
     Panel(
         "Age of the last good backup",
         "timeseries",

@@ -37,26 +37,28 @@ def tag_limits(settings: Settings) -> list[dict[str, Any]]:
     return limits
 
 
+def run_coordinator(settings: Settings) -> dict[str, Any]:
+    """Dagster's queue, or ours where a forecast may raise the limit."""
+    config = {"dequeue_interval_seconds": 1}
+    if not settings.forecast_runs_max:
+        return {"module": "dagster.core.run_coordinator", "class": "QueuedRunCoordinator", "config": config}
+    config |= {"max_concurrent_runs": settings.max_concurrent_runs, "forecast_runs_max": settings.forecast_runs_max}
+    return {"module": "resources.run_queue", "class": "ForecastRunCoordinator", "config": config}
+
+
 def instance_document(settings: Settings) -> dict[str, Any]:
     """The instance's configuration as a plain tree."""
     document: dict[str, Any] = {
         "telemetry": {"enabled": False},
-        "concurrency": {
-            "runs": {
-                "max_concurrent_runs": settings.max_concurrent_runs,
-                "tag_concurrency_limits": tag_limits(settings),
-            }
-        },
-        "run_coordinator": {
-            "module": "dagster.core.run_coordinator",
-            "class": "QueuedRunCoordinator",
-            "config": {"dequeue_interval_seconds": 1},
-        },
+        "concurrency": {"runs": {"tag_concurrency_limits": tag_limits(settings)}},
+        "run_coordinator": run_coordinator(settings),
         # The inbox sensor watches its table for seconds; no other sensor is to wait for it.
         "sensors": {"use_threads": True, "num_workers": 4},
         "run_monitoring": RUN_MONITORING,
         "run_retries": RUN_RETRIES,
     }
+    if not settings.forecast_runs_max:  # a limit that stands here wins over the run coordinator's
+        document["concurrency"]["runs"]["max_concurrent_runs"] = settings.max_concurrent_runs
     if settings.database_url.startswith("postgresql"):
         document["storage"] = {"postgres": {"postgres_url": {"env": STORAGE_VARIABLE}}}
     if settings.kubernetes_namespace:

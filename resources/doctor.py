@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from elder_assets.audit.errors import ElderError, StoreError
 from resources.cache_upkeep import cache_files
 from resources.facts_cache import SqliteFactStore
+from resources.run_limit import run_limit
 from resources.settings import Settings
 from resources.store import Store, open_store, tables
 from resources.store.database import era, make_engine, now_utc, revision_of, serves, without_statement
@@ -58,6 +59,7 @@ def examine(
         for of_store in STORE_CHECKS:
             checks.append(_guarded(of_store, store, now()))
         checks.append(_guarded(backups, store, now(), settings.backup_minutes_max))
+        checks.append(_guarded(runs_at_once, store, now(), settings))
     return [*checks, *(more(settings) if more else [])]
 
 
@@ -304,6 +306,18 @@ def backups(store: Store, now: datetime, minutes_max: int) -> Check:
     detail = f"{made}, {minutes_max} minutes are allowed"
     advice = "elder backup says what is wrong; then see its schedule (docs/runbooks/restore.md)"
     return Check(name="backups", state="failed", detail=detail, advice=advice)
+
+
+def runs_at_once(store: Store, now: datetime, settings: Settings) -> Check:
+    """The limit of runs is what the settings and the forecast make it."""
+    name, highest, forecast = "runs at once", settings.forecast_runs_max, store.runs_forecast()
+    found = run_limit(settings.max_concurrent_runs, highest, forecast, now)
+    detail = f"at most {found.runs}: {found.reason}"
+    is_expected = not highest or found.by == "forecast" or (forecast is not None and forecast.withheld)
+    if is_expected:
+        return Check(name=name, state="ok", detail=detail)
+    advice = "materialize the asset load_forecast in Dagster, and see that its nightly schedule runs"
+    return Check(name=name, state="warning", detail=detail, advice=advice)
 
 
 STORE_CHECKS: tuple[Callable[[Store, datetime], Check], ...] = (

@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from resources.run_limit import run_limit
+from resources.settings import Settings
 from resources.store import Store
 from resources.store.inbox import ENDED
 from resources.store.operations import UNEVEN_IDS, Event
@@ -60,9 +62,9 @@ class _Histogram:
 class Figures:
     """Remembers how far the store was read; one a process. Call from one thread at a time."""
 
-    def __init__(self, store: Store, backup_max: timedelta | None = None) -> None:
-        """Begin to count; `backup_max` is the age from which the last good backup is too old."""
-        self._store, self._backup_max = store, backup_max
+    def __init__(self, store: Store, settings: Settings | None = None) -> None:
+        """Begin to count; settings say which limits hold."""
+        self._store, self._settings = store, settings
         self._marks = store.newest_ids()
         self._seen: dict[str, set[int]] = defaultdict(set)
         self._pending = {
@@ -176,18 +178,27 @@ class Figures:
             _gauge("elder_tokens_expiring", "Tokens that expire within seven days", _one(held.tokens_expiring)),
             _gauge("elder_git_hosts_resting", "Git hosts that are left alone", _one(held.circuits_open)),
             *self._of_backups(now),
+            *self._of_runs(now),
         ]
 
     def _of_backups(self, now: datetime) -> list[Family]:
         """Nothing where no backup was made and none is waited for; without any, an awaited one is infinitely old."""
-        last, limit = self._store.last_backup(), self._backup_max
-        ages, limits = {}, {} if limit is None else _one(limit.total_seconds())
-        if last is not None or limit is not None:
+        last, minutes = self._store.last_backup(), self._settings.backup_minutes_max if self._settings else 0
+        ages, limits = {}, _one(minutes * 60.0) if minutes else {}
+        if last is not None or minutes:
             ages = _one(math.inf if last is None else _age(now, last))
         return [
             _gauge("elder_backup_age_seconds", "Age of the last good backup; +Inf when there is none", ages),
             _gauge("elder_backup_age_limit_seconds", "Age from which the last good backup is too old", limits),
         ]
+
+    def _of_runs(self, now: datetime) -> list[Family]:
+        """The limit of runs at once, where this process knows the settings."""
+        if self._settings is None:
+            return []
+        static, highest = self._settings.max_concurrent_runs, self._settings.forecast_runs_max
+        found = run_limit(static, highest, self._store.runs_forecast() if highest else None, now)
+        return [_gauge("elder_run_limit", "Runs that may go at once, and by what", {str(found.by): found.runs}, "by")]
 
     def _counters(self) -> list[Family]:
         counts = self._counts

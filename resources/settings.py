@@ -49,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """ELDER_TEAM_RUNS_MAX: runs of one team at the same time; 0 is no limit."""
     host_runs_max: int = 0
     """ELDER_HOST_RUNS_MAX: runs that read one git host at the same time; 0 is no limit."""
+    forecast_runs_max: int = 0
+    """ELDER_FORECAST_RUNS_MAX: what the forecast of load may raise the runs at once to; 0: it is not asked."""
     backup_minutes_max: int = 0
     """ELDER_BACKUP_MINUTES_MAX: age of the last good backup, in minutes, that is too old; 0: none is waited for."""
     public_url: str = ""
@@ -112,10 +114,12 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if namespace and not image:
         raise ConfigurationError("ELDER_KUBERNETES_IMAGE", image, "an image, because ELDER_KUBERNETES_NAMESPACE is set")
     share, ruler = _canary(environment)
+    runs, runs_forecast = _runs(environment)
     return Settings(
         home=Path(home).expanduser().absolute() if home else _data_folder(environment),
         database_url=environment.get("ELDER_DATABASE_URL", ""),
-        max_concurrent_runs=_number(environment, "ELDER_MAX_CONCURRENT_RUNS", os.cpu_count() or 1, 1, 10_000),
+        max_concurrent_runs=runs,
+        forecast_runs_max=runs_forecast,
         web_port=_number(environment, "ELDER_DAGSTER_PORT", 3000, 1, 65_535),
         host=environment.get("ELDER_HOST") or "127.0.0.1",
         port=_number(environment, "ELDER_PORT", 8321, 1, 65_535),
@@ -169,6 +173,15 @@ def _number(environment: Mapping[str, str], name: str, default: int, lowest: int
     if not given.isdecimal() or not lowest <= int(given) <= highest:
         raise ConfigurationError(name, given, f"a whole number from {lowest} to {highest}")
     return int(given)
+
+
+def _runs(environment: Mapping[str, str]) -> tuple[int, int]:
+    static = _number(environment, "ELDER_MAX_CONCURRENT_RUNS", os.cpu_count() or 1, 1, 10_000)
+    highest = _number(environment, "ELDER_FORECAST_RUNS_MAX", 0, 0, 10_000)
+    if highest and highest < static:
+        allowed = f"0, or from {static} (ELDER_MAX_CONCURRENT_RUNS) to 10000"
+        raise ConfigurationError("ELDER_FORECAST_RUNS_MAX", str(highest), allowed)
+    return static, highest
 
 
 def _canary(environment: Mapping[str, str]) -> tuple[int, Path | None]:

@@ -6,7 +6,7 @@ import time
 import dagster as dg
 
 from elder_assets.audit.frames import LOAD
-from elder_assets.load_forecast import WEEKS_MAX, forecast_load
+from elder_assets.load_forecast import WEEKS_MAX, forecast_load, runs_forecast
 from elder_assets.partitions import LOAD_ASSET, OWNERS, RESULTS_GROUP
 from resources.dagster_resources import ElderResource
 
@@ -29,7 +29,8 @@ def load_forecast(elder: ElderResource) -> dg.MaterializeResult:
     now = dt.datetime.now(dt.UTC)
     with elder.store() as store:
         arrivals, run_seconds = store.load_seen(now - dt.timedelta(weeks=WEEKS_MAX + 1))
-    found = forecast_load(arrivals, run_seconds, now)
+        found = forecast_load(arrivals, run_seconds, now)
+        store.keep_runs_forecast(runs_forecast(found, run_seconds, now))
     peaks = found.content.sort_values("upper", ascending=False).head(PEAKS_SHOWN)
     shown = [
         f"| {DAYS[row['weekday']]} {row['hour']:02}:00 | {row['expected']:.1f} | {row['upper']:.1f} | "

@@ -60,6 +60,9 @@ ELDER_DATABASE_URL: {{ include "elder.databaseUrl" . | quote }}
 ELDER_KUBERNETES_NAMESPACE: {{ .Release.Namespace | quote }}
 ELDER_KUBERNETES_IMAGE: {{ include "elder.image" (list . "") | quote }}
 ELDER_MAX_CONCURRENT_RUNS: {{ .Values.audits.maxConcurrent | quote }}
+{{- if .Values.audits.forecastMaxConcurrent }}
+ELDER_FORECAST_RUNS_MAX: {{ .Values.audits.forecastMaxConcurrent | quote }}
+{{- end }}
 ELDER_TEAM_RUNS_MAX: {{ .Values.audits.perTeam | quote }}
 ELDER_HOST_RUNS_MAX: {{ .Values.audits.perGitHost | quote }}
 ELDER_STEP_PODS: {{ ternary "1" "0" .Values.audits.stepPods | quote }}

@@ -509,8 +509,10 @@ def test_12_images_labels_environment_and_volumes_can_be_set_everywhere(render: 
 # --- the instance, and the ways to roll out -----------------------------------------------------------------
 
 
-def test_the_instance_is_the_one_that_elder_itself_would_write(render: Render):
+@pytest.mark.parametrize("forecast", ["0", "30"])
+def test_the_instance_is_the_one_that_elder_itself_would_write(render: Render, forecast: str):
     environment = {
+        "ELDER_FORECAST_RUNS_MAX": forecast,
         "ELDER_HOME": "/h",
         "ELDER_DATABASE_URL": "postgresql://db/elder",
         "ELDER_KUBERNETES_NAMESPACE": "audits",
@@ -518,7 +520,10 @@ def test_the_instance_is_the_one_that_elder_itself_would_write(render: Render):
         "ELDER_MAX_CONCURRENT_RUNS": "10",
         "ELDER_HOST_RUNS_MAX": "8",
     }
-    ours, charts = instance_document(load_settings(environment)), instance_of(render())
+    rendered = render(sets=(f"audits.forecastMaxConcurrent={forecast}",))
+    ours, charts = instance_document(load_settings(environment)), instance_of(rendered)
+    settings = named(rendered, "ConfigMap", "-settings")["data"]
+    assert settings.get("ELDER_FORECAST_RUNS_MAX", "0") == forecast
     for key in set(ours) - {"run_launcher"}:
         assert charts[key] == ours[key], key
     assert set(charts) - set(ours) == {"compute_logs"}
@@ -530,6 +535,12 @@ def test_the_instance_is_the_one_that_elder_itself_would_write(render: Render):
         launcher["run_k8s_config"]["job_spec_config"]
         == ours["run_launcher"]["config"]["run_k8s_config"]["job_spec_config"]
     )
+
+
+def test_a_forecast_may_only_raise_the_limit(helm: str):
+    sets = (*MINIMAL, "audits.maxConcurrent=10", "audits.forecastMaxConcurrent=9")
+    done = helm_run(helm, "template", "elder", str(CHART), *[part for one in sets for part in ("--set", one)])
+    assert "at least audits.maxConcurrent" in done.stderr
 
 
 def test_step_pods_need_a_home_that_they_share(helm: str):

@@ -9,7 +9,8 @@ import pytest
 
 from elder_assets.audit.frames import LOAD, problems
 from elder_assets.definitions import defs
-from elder_assets.load_forecast import errors_of, forecast_load, hourly_counts, runs_needed
+from elder_assets.load_forecast import errors_of, forecast_load, hourly_counts, runs_forecast, runs_needed
+from resources.store import open_store
 
 NOW = dt.datetime(2026, 3, 4, 12, tzinfo=dt.UTC)  # a Wednesday; the last full week ends on Monday 2 March
 MONDAY = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
@@ -80,11 +81,23 @@ def test_without_a_measured_run_only_audits_are_forecast():
     assert problems(LOAD, content) == []
 
 
+def test_runs_of_the_forecast_are_kept_for_every_hour():
+    found = forecast_load(steady(), 900.0, NOW)
+    kept = runs_forecast(found, 900.0, NOW)
+    assert (len(kept.runs), kept.withheld, kept.made_at) == (168, "", NOW)
+    assert kept.runs[9] == runs_needed(4 + 1.645 * 2, 900) == 3  # Monday at 9; 7.29 quarter hours at 70 %
+    assert kept.runs[50] == 1
+    assert runs_forecast(found, None, NOW).withheld == "how long a run takes was never measured"
+
+
 @pytest.mark.platform
 @pytest.mark.xdist_group("dagster")
 def test_the_asset_says_why_it_withholds(tmp_path, monkeypatch):
     monkeypatch.setenv("ELDER_HOME", str(tmp_path))
     with dg.DagsterInstance.ephemeral() as instance:
         done = defs.resolve_job_def("forecast").execute_in_process(instance=instance)
+    with open_store(f"sqlite:///{tmp_path / 'elder.db'}") as store:
+        kept = store.runs_forecast()
+    assert (kept.runs, kept.withheld) == ((), "0 full weeks of audits are known, 4 are needed")
     (event,) = done.asset_materializations_for_node("load_forecast")
     assert event.metadata["withheld"].value == "0 full weeks of audits are known, 4 are needed"

@@ -13,6 +13,7 @@ from test_store import KEY, RULER, verdict
 
 from resources import figures
 from resources.figures import Figures
+from resources.settings import Settings
 from resources.store import Store, open_store, tables
 
 
@@ -104,18 +105,19 @@ def test_a_delivery_counts_when_it_comes_and_when_it_ends(store: Store, clock: C
 
 
 def test_a_backup_has_an_age_once_one_was_made_and_is_missed_only_where_one_is_waited_for(store: Store, clock: Clock):
-    def backups(limit: dt.timedelta | None) -> list[float]:
-        families = {family.name: family for family in Figures(store, limit).families()}
+    def backups(limit: int) -> list[float]:
+        settings = Settings(home=Path("/nowhere"), backup_minutes_max=limit)
+        families = {family.name: family for family in Figures(store, settings).families()}
         names = ("elder_backup_age_seconds", "elder_backup_age_limit_seconds")
         return [value for name in names for _labels, value in families[name].samples]
 
     hour = dt.timedelta(hours=1)
-    assert backups(None) == []
-    assert backups(hour) == [math.inf, 3600]
+    assert backups(0) == []
+    assert backups(60) == [math.inf, 3600]
     store.note_backup(dt.datetime.now(dt.UTC) - 2 * hour)
-    assert backups(hour) == [pytest.approx(7200, abs=60), 3600]
+    assert backups(60) == [pytest.approx(7200, abs=60), 3600]
     store.note_backup(dt.datetime.now(dt.UTC))
-    assert backups(None) == [pytest.approx(0, abs=60)]
+    assert backups(0) == [pytest.approx(0, abs=60)]
 
 
 def test_lags_are_the_ages_of_what_waits(store: Store, clock: Clock):
