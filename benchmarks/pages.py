@@ -30,16 +30,12 @@ from resources.store import open_store  # noqa: E402
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-DRAWN = "() => [...document.querySelectorAll('.dash-graph')].every(graph => graph.querySelector('.main-svg'))"
+DRAWN = "() => [...document.querySelectorAll('.plot')].every(place => place.querySelector('.main-svg'))"
 PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
 LOOK = """href => new Promise(done => {
   const started = performance.now();
-  const content = document.querySelector('#react-entry-point #page');
-  const observer = new MutationObserver(() => {
-    observer.disconnect();
-    requestAnimationFrame(() => done(performance.now() - started));
-  });
-  observer.observe(content, {childList: true, subtree: true});
+  document.addEventListener('elder-drawn', () => requestAnimationFrame(() => done(performance.now() - started)),
+    {once: true});
   const link = document.createElement('a');
   link.href = href;
   document.querySelector('#shell').appendChild(link);
@@ -77,7 +73,7 @@ def measure(page: Page, site: str, address: str, other: str, runs: int) -> dict[
     for _ in range(runs):
         started = time.perf_counter()
         page.goto(site + address)
-        page.wait_for_selector("#first", state="detached")
+        page.wait_for_selector("[data-ready]")
         page.wait_for_function(DRAWN)
         whole.append((time.perf_counter() - started) * 1000)
         paints.append(page.evaluate(PAINT))

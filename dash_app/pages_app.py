@@ -1,7 +1,8 @@
 """Mounts the pages: Dash on the control plane's server, one address a page, CSV beside it.
 
-A page is drawn twice at its first look: as plain HTML with the answer itself, so that it can be read at once and
-without scripts, then by Dash, which takes over. Later looks come through one callback, `show`, and never reload.
+A page is a pure function to Dash components, which are sent as HTML: at the first look within the frame, so that it can
+be read at once and without scripts; later through one callback, `show`. The page's script lays what comes over what is
+there (assets/pages.js): what did not change stays as it is, with its focus, its typed texts and its figures.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import base64
 import csv
 import datetime as dt
 import functools
+import gzip
 import hashlib
 import html as markup
 import importlib
@@ -29,6 +31,7 @@ from dash.development.base_component import Component
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
+from plotly.offline import get_plotlyjs, get_plotlyjs_version
 from starlette.middleware.gzip import GZipMiddleware
 
 import dash_app.pages
@@ -36,8 +39,8 @@ from dash_app.access import person_of
 from dash_app.components.states import create_error
 from dash_app.page import Page, PageRequest, Table
 from dash_app.public import add_public_routes
-from dash_app.shell import BRAND, CONTENT, LIVE, LOCATION, SHOWN, TITLE, shell
-from dash_app.static_html import to_static
+from dash_app.shell import BRAND, DRAWN, LIVE, LOCATION, SHOWN, held, shell
+from dash_app.static_html import Drawn, Figures, draw
 from elder_assets.audit.errors import ElderError, RepositoryNotFound, StoreError, UnknownRecord
 from elder_assets.audit.exports import cell
 from resources.messages.catalogue import LANGUAGES, Language
@@ -47,6 +50,7 @@ from resources.store import Store
 LOG = logging.getLogger("elder.pages")
 LANGUAGE_COOKIE = "elder_language"
 YEAR_SECONDS = 365 * 86_400
+PLOTLY_ADDRESS = f"/pages/plotly-{get_plotlyjs_version()}.js"
 EARLY_SCRIPT = "try{var t=localStorage.getItem('elder-theme');if(t)document.documentElement.dataset.theme=t}catch(e){}"
 """Runs before the first paint: a dark page must not flash white."""
 
@@ -64,25 +68,24 @@ def mount_pages(server: FastAPI, store: Store, settings: Settings) -> None:
         update_title="",
         add_log_handler=False,
     )
-    app.layout = looks.whole_at_referer
+    app.layout = looks.held_at_referer
 
     @app.callback(
-        Output(CONTENT, "children"),
+        Output(DRAWN, "data"),
         Output(SHOWN, "data"),
-        Output(TITLE, "data"),
         Input(LOCATION, "pathname"),
         Input(LOCATION, "search"),
         Input(LIVE, "data"),
         State(SHOWN, "data"),
         prevent_initial_call=True,
     )
-    async def show(pathname: str, search: str, live: str, shown: str) -> tuple[Any, Any, Any]:
+    async def show(pathname: str, search: str, live: str, shown: dict[str, Any]) -> tuple[Any, Any]:
         return await asyncio.to_thread(looks.next, dash_fastapi.get_current_request(), pathname, search, live, shown)
 
     app.clientside_callback(  # type: ignore[no-untyped-call]
-        "function(title){if(title)document.title=title;return window.dash_clientside.no_update}",
-        Output(TITLE, "modified_timestamp"),
-        Input(TITLE, "data"),
+        "function(drawn){window.elder.drawn(drawn);return window.dash_clientside.no_update}",
+        Output(DRAWN, "modified_timestamp"),
+        Input(DRAWN, "data"),
     )
     _add_routes(server, app, looks)
     early = base64.b64encode(hashlib.sha256(EARLY_SCRIPT.encode()).digest()).decode()
@@ -102,8 +105,9 @@ class _ElderDash(Dash):
             f'<link rel="icon" href="{BRAND}">\n<link rel="stylesheet" href="{_asset("theme.css")}">\n'
             f'<link rel="stylesheet" href="{_asset("work.css")}">\n'
             f"{kwargs['css']}\n</head>\n<body>\n"
-            '<div id="first">%PAGE%</div>\n<div id="react-entry-point" hidden></div>\n'
-            f'<script src="{_asset("pages.js")}"></script>\n'
+            '%PAGE%\n<script type="application/json" id="figures">%FIGURES%</script>\n'
+            f'<script src="{_asset("pages.js")}" data-plotly="{PLOTLY_ADDRESS}"></script>\n'
+            '<div id="react-entry-point" hidden></div>\n'
             f"{kwargs['config']}\n{kwargs['scripts']}\n{kwargs['renderer']}\n</body>\n</html>\n"
         )
 
@@ -168,29 +172,40 @@ class Looks:
         """What stands in the browser's tab."""
         return "Elder" if page is None else f"{page.title(asked)} · Elder"
 
-    def whole(self, request: Request, address: str) -> tuple[Component, str, int, str]:
-        """A page with all around it: component, title, status, language."""
+    def whole(self, request: Request, address: str) -> tuple[Drawn, str, int, str]:
+        """A page with all around it, its title, status and language."""
         page, asked = self.asked(request, address)
         content, status = self.content(page, asked)
-        return shell(asked, self.pages, page, content), self.title(page, asked), status, asked.language
+        return draw(shell(asked, self.pages, page, content)), self.title(page, asked), status, asked.language
 
-    def whole_at_referer(self) -> Component:
-        """What Dash draws first: the page that asked for it."""
+    def held_at_referer(self) -> Component:
+        """What Dash holds at first: the mark of the page that asks for it."""
         try:
             request = dash_fastapi.get_current_request()
         except RuntimeError:  # Dash asks once at start, to check ids
-            return _bare()
+            return held("")
         parsed = urlsplit(request.headers.get("referer", ""))
         address = (parsed.path or "/") + (f"?{parsed.query}" if parsed.query else "")
-        return self.whole(request, address)[0]
+        return held(f"{self.asked(request, address)[1].link()}#")
 
-    def next(self, request: Request, pathname: str, search: str, live: str, shown: str) -> tuple[Any, Any, Any]:
-        """What the callback answers: the content of another address, or of the same one after a change."""
+    def next(
+        self, request: Request, pathname: str, search: str, live: str, shown: dict[str, Any]
+    ) -> tuple[Any, dict[str, Any] | Any]:
+        """What the callback answers: the content of another address, or of the same one after a change.
+
+        Nothing is sent when nothing that is to be seen changed, and no figure that is already there.
+        """
         page, asked = self.asked(request, f"{pathname}{search or ''}")
         mark = f"{asked.link()}#{live}"
-        if shown == mark:
-            return no_update, no_update, no_update
-        return self.content(page, asked)[0], mark, self.title(page, asked)
+        if shown["mark"] == mark:
+            return no_update, no_update
+        drawn = draw(self.content(page, asked)[0])
+        now = {"mark": mark, "digest": drawn.digest, "figures": list(drawn.figures)}
+        is_new = drawn.digest != shown["digest"] or not is_same_address(shown["mark"], mark)
+        if not is_new:
+            return no_update, now
+        figures = {name: described for name, described in drawn.figures.items() if name not in shown["figures"]}
+        return {"html": drawn.html, "figures": figures, "title": self.title(page, asked)}, now
 
     def table(self, request: Request, address: str) -> Table | None:
         """What the page of an address exports."""
@@ -226,20 +241,35 @@ def language_of(request: Request) -> Language:
     return next((language for name in wanted for language in LANGUAGES if language == name), "en")
 
 
-def _bare() -> Component:
-    from dash import dcc, html
+def is_same_address(mark: str, other: str) -> bool:
+    """Whether two marks are of one address at two times."""
+    return mark.rpartition("#")[0] == other.rpartition("#")[0]
 
-    stores = [dcc.Store(id=name) for name in (LIVE, SHOWN, TITLE)]
-    return html.Div([html.Main(id=CONTENT), dcc.Location(id=LOCATION), *stores])
+
+@functools.cache
+def _plotly() -> bytes:
+    """The script that draws figures, packed once: it is large, and everybody asks for it."""
+    return gzip.compress(get_plotlyjs().encode(), 6)
+
+
+def _figures_block(figures: Figures) -> str:
+    """Figures as a block of data that no text in them can end."""
+    listed = ",".join(f'"{name}":{described}' for name, described in figures.items())
+    return f"{{{listed}}}".replace("<", "\\u003c")
 
 
 def _add_routes(server: FastAPI, app: Dash, looks: Looks) -> None:
     async def first(request: Request) -> HTMLResponse:
         address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        whole, title, status, language = await asyncio.to_thread(looks.whole, request, address)
+        drawn, title, status, language = await asyncio.to_thread(looks.whole, request, address)
         frame = _frame(app, request)
-        values = {"LANGUAGE": language, "TITLE": markup.escape(title), "PAGE": to_static(whole)}
-        filled = re.sub(r"%(LANGUAGE|TITLE|PAGE)%", lambda found: values[found[1]], frame)
+        values = {
+            "LANGUAGE": language,
+            "TITLE": markup.escape(title),
+            "PAGE": drawn.html,
+            "FIGURES": _figures_block(drawn.figures),
+        }
+        filled = re.sub(r"%(LANGUAGE|TITLE|PAGE|FIGURES)%", lambda found: values[found[1]], frame)
         return HTMLResponse(filled, status_code=status, headers={"Cache-Control": "no-store"})
 
     async def export(request: Request) -> Response:
@@ -254,6 +284,10 @@ def _add_routes(server: FastAPI, app: Dash, looks: Looks) -> None:
         headers = {"Content-Disposition": f'attachment; filename="elder-{table.name}.csv"'}
         return Response(to_csv(table), media_type="text/csv; charset=utf-8", headers=headers)
 
+    async def plotly() -> Response:
+        headers = {"Content-Encoding": "gzip", "Cache-Control": f"public, max-age={YEAR_SECONDS}, immutable"}
+        return Response(await asyncio.to_thread(_plotly), media_type="text/javascript", headers=headers)
+
     async def changes() -> JSONResponse:
         return JSONResponse({"mark": await asyncio.to_thread(looks.mark)}, headers={"Cache-Control": "no-store"})
 
@@ -266,6 +300,7 @@ def _add_routes(server: FastAPI, app: Dash, looks: Looks) -> None:
         return answer
 
     # Dash's own routes come before; "/" was taken by Dash, so ours goes in front of it.
+    server.add_api_route(PLOTLY_ADDRESS, plotly, include_in_schema=False)
     server.add_api_route("/pages/changes", changes, include_in_schema=False)
     server.add_api_route("/language", language, include_in_schema=False)
     server.add_api_route("/csv/{path:path}", export, include_in_schema=False)

@@ -12,8 +12,10 @@ from dash.development.base_component import Component
 from dash_app.components.attributes import attributes
 from dash_app.page import Page, PageRequest
 
-CONTENT, SHOWN, TITLE, LIVE, LOCATION = "page", "shown", "title", "live", "location"
-"""Ids: where a page goes, which address it shows, its title, what changed last, and the address itself."""
+CONTENT = "page"
+"""Id of the element that a page is drawn into."""
+DRAWN, SHOWN, LIVE, LOCATION = "drawn", "shown", "live", "location"
+"""Ids of what Dash holds: what is to be drawn, what was drawn last, what changed last, and the address."""
 BRAND = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Cpath fill='%234f7fe0' "
     "d='M16 2 4 7v9c0 7 5 12 12 14 7-2 12-7 12-14V7z'/%3E%3Cpath fill='none' stroke='%23fff' stroke-width='3' "
@@ -40,13 +42,21 @@ def shell(request: PageRequest, pages: Sequence[Page], current: Page | None, con
             html.Div("", id="said", className="said", role="status", **attributes(aria_live="polite")),
             html.Main(content, id=CONTENT, tabIndex="-1"),
             html.Footer([html.Span("Elder"), _times(request)]),
-            dcc.Location(id=LOCATION),
-            dcc.Store(id=LIVE, data=""),
-            dcc.Store(id=TITLE, data=""),
-            dcc.Store(id=SHOWN, data=f"{request.link()}#"),
         ],
         id="shell",
         lang=request.language,
+    )
+
+
+def held(mark: str) -> Component:
+    """What Dash itself holds: no part of a page, only what goes to and fro. `mark` names what the first HTML shows."""
+    return html.Div(
+        [
+            dcc.Location(id=LOCATION),
+            dcc.Store(id=LIVE, data=""),
+            dcc.Store(id=DRAWN),
+            dcc.Store(id=SHOWN, data={"mark": mark, "digest": "", "figures": []}),
+        ]
     )
 
 
@@ -83,7 +93,13 @@ def _languages(request: PageRequest) -> Component:
     other, name = ("ja", "日本語") if request.language == "en" else ("en", "English")
     back = urlencode({"language": other, "to": request.link()})
     return html.A(
-        name, href=f"/language?{back}", lang=other, hrefLang=other, className="quiet", **attributes(data_plain="1")
+        name,
+        id="language",
+        href=f"/language?{back}",
+        lang=other,
+        hrefLang=other,
+        className="quiet",
+        **attributes(data_plain="1"),
     )
 
 

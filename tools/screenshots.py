@@ -21,7 +21,7 @@ from resources.store.pages import RepositoryFilter
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-DRAWN = "() => [...document.querySelectorAll('.dash-graph')].every(graph => graph.querySelector('.main-svg'))"
+DRAWN = "() => [...document.querySelectorAll('.plot')].every(place => place.querySelector('.main-svg'))"
 Theme = Literal["light", "dark"]
 
 
@@ -34,7 +34,7 @@ def take(
     )
     page = context.new_page()
     page.goto(address)
-    page.wait_for_selector("#first", state="detached")
+    page.wait_for_selector("[data-ready]")
     page.wait_for_function(DRAWN)
     page.wait_for_timeout(400)
     page.screenshot(path=file)

@@ -1,62 +1,187 @@
-// What the browser does beside Dash: links and filters without reload, times in the viewer's zone, theme,
-// live updates and the banner of a lost connection. Data from the server is only ever set as text.
+// What the browser does beside Dash: draws pages and figures, links and filters without reload, times in the viewer's
+// zone, theme, live updates and the banner of a lost connection. The server escapes every text in its HTML.
 (function () {
   'use strict';
   var root = document.documentElement;
 
-  // --- from the first paint to Dash ----------------------------------------------------------------------
-  function takeOver() {
-    var entry = document.getElementById('react-entry-point');
-    var first = document.getElementById('first');
-    if (!entry || !first || !entry.querySelector('#shell')) return false;
-    var held = document.activeElement && first.contains(document.activeElement) ? document.activeElement : null;
-    var again = held && (held.id ? '#' + CSS.escape(held.id) : held.getAttribute('href') ?
-      'a[href="' + CSS.escape(held.getAttribute('href')) + '"]' : null);
-    first.remove();
-    entry.hidden = false;
-    if (again && entry.querySelector(again)) entry.querySelector(again).focus({ preventScroll: true });
-    window.dispatchEvent(new Event('resize'));
-    if (location.hash.length > 1) jump(false);
-    return true;
+  var script = document.currentScript;
+
+  // --- drawing: what the server says is laid over what is there ----------------------------------------------
+  // An element stays the same element where the new page has one in its place: it keeps its focus, what was typed
+  // into it, its scroll and selection; what is unfolded stays so. Only differences are written.
+  function keyOf(node) {
+    if (node.nodeType !== 1) return '';
+    if (node.id) return '#' + node.id;
+    if (node.dataset.figure) return 'figure';
+    if (node.tagName === 'FORM') return 'form ' + (node.dataset.path || node.getAttribute('action') || '');
+    var named = node.tagName === 'TR' && node.querySelector('th a[href]');
+    return named ? 'row ' + named.getAttribute('href') : '';
   }
+  function alike(one, other) {
+    return one.nodeName === other.nodeName && !keyOf(one) && (one.nodeType !== 1 || one.className === other.className);
+  }
+  function lay(from, to) {
+    if (from.nodeType !== 1) {
+      if (from.nodeValue !== to.nodeValue) from.nodeValue = to.nodeValue;
+      return;
+    }
+    if (from.isEqualNode(to) || from.dataset.own) return;
+    if (to.dataset.figure) {  // what is drawn in it stays until there is another description
+      from.dataset.figure = to.dataset.figure;
+      from.style.height = to.style.height;
+      return;
+    }
+    var isOpen = from.tagName === 'DETAILS' || from.tagName === 'DIALOG';
+    Array.from(from.attributes).forEach(function (one) {
+      if (!to.hasAttribute(one.name) && !(isOpen && one.name === 'open')) from.removeAttribute(one.name);
+    });
+    Array.from(to.attributes).forEach(function (one) {
+      if (from.getAttribute(one.name) !== one.value) from.setAttribute(one.name, one.value);
+    });
+    layChildren(from, to);
+  }
+  function layChildren(from, to) {
+    var known = {}, wanted = {}, at = from.firstChild;
+    Array.from(from.children).forEach(function (child) { var key = keyOf(child); if (key) known[key] = known[key] || child; });
+    Array.from(to.children).forEach(function (child) { wanted[keyOf(child)] = true; });
+    function ahead(next) {
+      for (var one = at; one; one = one.nextSibling) if (alike(one, next)) return one;
+      return null;
+    }
+    Array.from(to.childNodes).forEach(function (next) {
+      var key = keyOf(next), match = key ? known[key] : ahead(next);
+      if (!match || match.tagName !== next.tagName) { from.insertBefore(document.importNode(next, true), at); return; }
+      delete known[key];
+      while (at && at !== match && !wanted[keyOf(at)]) {  // what is gone goes, so that what stays need not move
+        var gone = at;
+        at = at.nextSibling;
+        gone.remove();
+      }
+      if (at === match) at = at.nextSibling; else from.insertBefore(match, at);
+      lay(match, next);
+    });
+    while (at) {
+      var rest = at;
+      at = at.nextSibling;
+      rest.remove();
+    }
+  }
+  function content() { return document.getElementById('page'); }
+  // The address says what stands in a filter; only what is being typed is not taken away.
+  function follow(isTyping) {
+    document.querySelectorAll('form.filters input, form.filters select').forEach(function (control) {
+      if (isTyping && control === document.activeElement) return;
+      if (control.tagName === 'INPUT') { if (control.value !== control.defaultValue) control.value = control.defaultValue; return; }
+      Array.from(control.options).forEach(function (option) { if (option.defaultSelected) control.value = option.value; });
+    });
+  }
+  function drawn(said) {
+    if (!said) { root.dataset.ready = '1'; return; }
+    var page = content(), place = held(), at = pending || { moved: shownPath !== location.pathname };
+    var parsed = new DOMParser().parseFromString('<main>' + said.html + '</main>', 'text/html').querySelector('main');
+    local(parsed);
+    pending = null;
+    Object.assign(figures, said.figures);
+    if (at.moved) page.replaceChildren.apply(page, Array.from(parsed.childNodes)); else layChildren(page, parsed);
+    follow(!at.back);
+    shownPath = location.pathname;
+    document.title = said.title;
+    document.getElementById('shell').classList.remove('waiting');
+    if (at.moved) page.focus({ preventScroll: true }); else hold(place, page);
+    if (at.back && at.y !== undefined) window.scrollTo(0, at.y);
+    else if (location.hash.length > 1 && (at.moved || at.hash)) jump(!at.moved);
+    else if (at.moved) window.scrollTo(0, 0);
+    mark();
+    plotAll();
+    document.dispatchEvent(new Event('elder-drawn'));
+  }
+  window.elder = { drawn: drawn };
+
+  // --- figures: near the viewport at once, the rest when there is time -----------------------------------------
+  var figures = JSON.parse((document.getElementById('figures') || {}).textContent || '{}');
+  var library = null, toPlot = [], isPlotting = false;
+  function withPlotly(then) {
+    if (!library) {
+      library = new Promise(function (done) {
+        var loaded = document.createElement('script');
+        loaded.src = script.dataset.plotly;
+        loaded.onload = function () { done(window.Plotly); };
+        document.head.appendChild(loaded);
+      });
+    }
+    return library.then(then);
+  }
+  function isNear(place) {
+    var box = place.getBoundingClientRect();
+    return box.top < innerHeight + 300 && box.bottom > -300;
+  }
+  function plotAll() {
+    toPlot = Array.from(document.querySelectorAll('.plot[data-figure]')).filter(function (place) {
+      return place.dataset.drawn !== place.dataset.figure;
+    });
+    if (!toPlot.length || isPlotting) return;
+    isPlotting = true;
+    withPlotly(next);
+  }
+  function next() {
+    var near = toPlot.filter(isNear)[0], place = near || toPlot[0];
+    if (!place) { isPlotting = false; return; }
+    var soon = near || !window.requestIdleCallback ? function (then) { setTimeout(then, 0); } : window.requestIdleCallback;
+    soon(function () {
+      toPlot = toPlot.filter(function (one) { return one !== place; });
+      if (document.contains(place) && place.dataset.drawn !== place.dataset.figure) plot(place);
+      next();
+    });
+  }
+  function plot(place) {
+    var name = place.dataset.figure, described = figures[name];
+    if (typeof described === 'string') described = figures[name] = JSON.parse(described);
+    place.dataset.drawn = name;
+    if (!described) return;
+    window.Plotly.react(place, described.data, described.layout, {
+      responsive: true, displaylogo: false, modeBarButtons: [['toImage']], scrollZoom: false, plotlyServerURL: '',
+      toImageButtonOptions: { format: 'png', scale: 2, filename: 'elder' }
+    });
+  }
+  window.addEventListener('scroll', function () { if (!isPlotting) plotAll(); }, { passive: true });
+  window.addEventListener('beforeprint', function () { if (window.Plotly) toPlot.splice(0).forEach(plot); });
 
   // --- links and filters -----------------------------------------------------------------------------------
-  var pending = null;
+  var pending = null, shownPath = location.pathname;
   function go(href, replace) {
-    var before = location.pathname;
+    if (!replace) history.replaceState(Object.assign({}, history.state, { y: scrollY }), '');
     history[replace ? 'replaceState' : 'pushState']({}, '', href);
-    pending = { moved: before !== location.pathname, hash: location.hash, held: held() };
+    pending = { moved: shownPath !== location.pathname, hash: location.hash };
     window.dispatchEvent(new CustomEvent('_dashprivate_pushstate'));
     document.getElementById('shell').classList.add('waiting');
-    if (pending.moved) window.scrollTo(0, 0);
-    else if (pending.hash) jump(true);
     mark();
   }
-  // Dash draws a page's content anew: whoever was in it stays where they were, with what they typed meanwhile.
+  window.addEventListener('popstate', function (event) {
+    pending = { moved: shownPath !== location.pathname, back: true, y: (event.state || {}).y };
+  });
+  // Whoever was on something that is drawn anew stays in its place.
   function held() {
-    var content = document.querySelector('#react-entry-point #page');
-    var element = document.activeElement;
-    if (!content || !element || element === content || !content.contains(element)) return null;
-    var steps = [];
-    for (var at = element; at !== content; at = at.parentElement) {
+    var page = content(), element = document.activeElement, steps = [];
+    if (!element || element === page || !page.contains(element)) return null;
+    for (var at = element; at !== page; at = at.parentElement) {
       steps.unshift(Array.prototype.indexOf.call(at.parentElement.children, at));
     }
-    return { element: element, tag: element.tagName, steps: steps };
+    return { element: element, steps: steps };
   }
-  function hold(place, content) {
-    if (!place || document.body.contains(place.element)) return;
-    var at = content;
-    place.steps.forEach(function (step) { at = at && at.children[step]; });
-    if (!at || at.tagName !== place.tag) return;
-    if (at.tagName === 'INPUT' && at.value !== place.element.value) at.value = place.element.value;
-    at.focus({ preventScroll: true });
-    if (at.setSelectionRange && at.type !== 'checkbox') at.setSelectionRange(at.value.length, at.value.length);
+  function hold(place, page) {
+    if (!place || place.element === document.activeElement) return;
+    var at = place.element;
+    if (!page.contains(at)) {
+      at = page;
+      place.steps.forEach(function (step) { at = at && at.children[step]; });
+    }
+    if (at && at.tagName === place.element.tagName) at.focus({ preventScroll: true });
   }
   function jump(smooth) {
     var target = document.getElementById(location.hash.slice(1));
     if (target) target.scrollIntoView({ behavior: smooth && !matchMedia('(prefers-reduced-motion: reduce)').matches ? 'smooth' : 'auto' });
   }
-  function ready() { return !!document.querySelector('#react-entry-point #shell') && !document.getElementById('first'); }
+  function ready() { return !!root.dataset.ready; }
   document.addEventListener('click', function (event) {
     var link = event.target.closest && event.target.closest('a[href]');
     if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
@@ -100,6 +225,14 @@
     });
   }
 
+  document.addEventListener('click', function (event) {
+    var link = event.target.closest && event.target.closest('#language');
+    if (!link) return;
+    var leads = new URL(link.href);
+    leads.searchParams.set('to', location.pathname + location.search);
+    link.href = leads.href;
+  }, true);
+
   // --- times ---------------------------------------------------------------------------------------------------
   var full = new Intl.DateTimeFormat(root.lang || undefined, { dateStyle: 'medium', timeStyle: 'short' });
   var day = new Intl.DateTimeFormat(root.lang || undefined, { dateStyle: 'medium' });
@@ -125,7 +258,7 @@
 
   // --- actions: everything that changes something goes through the API ---------------------------------------------
   function say(text, bad) {
-    var place = document.querySelector('#react-entry-point #said') || document.getElementById('said');
+    var place = document.getElementById('said');
     place.textContent = text;
     place.className = 'said shown' + (bad ? ' bad' : '');
     clearTimeout(say.timer);
@@ -135,14 +268,14 @@
     var found = document.cookie.split('; ').filter(function (part) { return part.indexOf(name + '=') === 0; })[0];
     return found ? decodeURIComponent(found.slice(name.length + 1)) : '';
   }
-  function send(method, path, body, from) {
+  function send(method, path, body, from, form) {
     var headers = { 'Content-Type': 'application/json', 'X-CSRFToken': cookie('_csrf_token') };
     fetch(path, { method: method, headers: headers, body: body ? JSON.stringify(body) : undefined, credentials: 'same-origin' })
       .then(function (answer) {
         return answer.text().then(function (text) {
           var said = {};
           try { said = JSON.parse(text); } catch (error) { said = {}; }
-          if (answer.ok) { say(from.done || 'OK'); if (!from.secretNext) refresh(); if (from.secret) reveal(said[from.secret], from); } else say(said.detail || said.title || answer.status + '', true);
+          if (answer.ok) { if (form) form.reset(); say(from.done || 'OK'); if (!from.secretNext) refresh(); if (from.secret) reveal(said[from.secret], from); } else say(said.detail || said.title || answer.status + '', true);
         });
       })
       .catch(function () { say(root.lang === 'ja' ? '接続できません' : 'No connection', true); });
@@ -185,8 +318,7 @@
     event.preventDefault();
     var body = JSON.parse(form.dataset.body || '{}');
     new FormData(form).forEach(function (value, name) { body[name] = value; });
-    send(form.dataset.method || 'POST', form.dataset.path, body, form.dataset);
-    if (form.dataset.secret) form.reset();
+    send(form.dataset.method || 'POST', form.dataset.path, body, form.dataset, form);
   });
 
   // --- live ----------------------------------------------------------------------------------------------------------
@@ -195,10 +327,7 @@
     seen = null;
     redraw('at ' + Date.now());
   }
-  function redraw(mark) {
-    pending = pending || { moved: false, hash: '', held: held() };
-    dash_clientside.set_props('live', { data: mark });
-  }
+  function redraw(mark) { dash_clientside.set_props('live', { data: mark }); }
   function stale(since) {
     document.querySelectorAll('#stale').forEach(function (banner) {
       banner.hidden = !since;
@@ -216,7 +345,7 @@
       .then(function (answer) { if (!answer.ok) throw new Error(answer.status); return answer.json(); })
       .then(function (said) {
         fresh = new Date();
-        if (lost) { lost = null; stale(null); }
+        if (lost) { lost = null; stale(null); seen = seen === null ? null : ''; }
         if (seen !== null && seen !== said.mark && ready()) redraw(said.mark);
         seen = said.mark;
       })
@@ -227,27 +356,9 @@
   window.addEventListener('online', look);
   window.addEventListener('offline', look);
 
-  // --- whatever is drawn anew ------------------------------------------------------------------------------------------
-  var queued = false;
-  function drawn() {
-    queued = false;
-    local(document);
-    mark();
-  }
-  new MutationObserver(function (changes) {
-    if (pending) {
-      var content = document.querySelector('#react-entry-point #page');
-      if (content && changes.some(function (change) { return content.contains(change.target); })) {
-        document.getElementById('shell').classList.remove('waiting');
-        if (pending.moved) content.focus({ preventScroll: true });
-        else hold(pending.held, content);
-        if (!pending.moved && pending.hash) jump(false);
-        pending = null;
-      }
-    }
-    if (document.getElementById('first')) takeOver();  // at once: a figure must not be drawn in a hidden place
-    if (!queued) { queued = true; setTimeout(drawn, 0); }  // not a frame: a hidden tab has none
-  }).observe(root, { childList: true, subtree: true });
-  if (document.readyState !== 'loading') drawn(); else document.addEventListener('DOMContentLoaded', drawn);
+  local(document);
+  mark();
+  plotAll();
+  if (location.hash.length > 1) jump(false);
   look();
 })();

@@ -178,18 +178,7 @@ def chart(
 ) -> Component:
     """A figure with its text alternative, and its numbers as a table that unfolds."""
     height = f"{int(figure.layout.height)}px"
-    drawn = dcc.Graph(
-        figure=figure,
-        style={"height": height},
-        responsive=True,
-        config={
-            "displaylogo": False,
-            "modeBarButtons": [["toImage"]],
-            "toImageButtonOptions": {"format": "png", "scale": 2, "filename": "elder"},
-            "plotlyServerURL": "",
-            "scrollZoom": False,
-        },
-    )
+    drawn = dcc.Graph(figure=figure, style={"height": height})
     parts: list[Child] = [html.Div(drawn, role="group", className="graph", **attributes(aria_label=said))]
     if rows:
         head = html.Thead(html.Tr([html.Th(column, scope="col") for column in columns]))

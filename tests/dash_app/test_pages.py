@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -114,41 +116,60 @@ def test_an_unknown_address_is_not_found(filled: TestClient):
     assert "There is no such page" in answer.text
 
 
-def test_the_layout_that_dash_asks_for_is_that_of_the_page_that_asks(filled: TestClient):
-    layout = filled.get("/_dash-layout", headers={"Referer": "http://localhost/?q=basket"}).text
-    assert BASKET.rpartition("/")[2] in layout
-    assert "/repositories/local/new" not in layout
-
-
-def test_a_page_and_its_layout_carry_the_same_mark(filled: TestClient):
+def test_what_dash_holds_at_first_has_the_mark_of_the_page_that_asks(filled: TestClient):
     layout = filled.get("/_dash-layout", headers={"Referer": "http://localhost/?q=basket"}).json()
-    stores = {child["props"]["id"]: child["props"] for child in layout["props"]["children"] if "id" in child["props"]}
-    assert stores["shown"]["data"] == "/?q=basket#"
+    stores = {child["props"]["id"]: child["props"] for child in layout["props"]["children"]}
+    assert stores["shown"]["data"] == {"mark": "/?q=basket#", "digest": "", "figures": []}
+
+
+def look(client: TestClient, search: str, live: str, shown: dict[str, Any]) -> dict[str, Any]:
+    """What the one callback answers at the fleet's address; empty when it leaves everything as it is."""
+    body = {
+        "output": "..drawn.data...shown.data..",
+        "outputs": [{"id": "drawn", "property": "data"}, {"id": "shown", "property": "data"}],
+        "inputs": [
+            {"id": "location", "property": "pathname", "value": "/"},
+            {"id": "location", "property": "search", "value": search},
+            {"id": "live", "property": "data", "value": live},
+        ],
+        "state": [{"id": "shown", "property": "data", "value": shown}],
+        "changedPropIds": ["location.search"],
+    }
+    answer = client.post("/_dash-update-component", json=body)
+    return {} if answer.status_code == 204 else answer.json()["response"]
+
+
+AT_FIRST = {"mark": "/#", "digest": "", "figures": []}
 
 
 def test_the_callback_draws_another_address_and_leaves_the_same_one_alone(filled: TestClient):
-    def look(search: str, shown: str):
-        body = {
-            "output": "..page.children...shown.data...title.data..",
-            "outputs": [{"id": name, "property": prop} for name, prop in OUTPUTS],
-            "inputs": [
-                {"id": "location", "property": "pathname", "value": "/"},
-                {"id": "location", "property": "search", "value": search},
-                {"id": "live", "property": "data", "value": ""},
-            ],
-            "state": [{"id": "shown", "property": "data", "value": shown}],
-            "changedPropIds": ["location.search"],
-        }
-        return filled.post("/_dash-update-component", json=body)
-
-    drawn = look("?q=till", "/#").json()["response"]
-    assert drawn["shown"]["data"] == "/?q=till#"
-    assert "/repositories/local/new" not in str(drawn["page"])
-    same = look("?q=till", "/?q=till#")
-    assert same.status_code == 204 or "page" not in same.json()["response"]
+    drawn = look(filled, "?q=till", "", AT_FIRST)
+    assert drawn["shown"]["data"]["mark"] == "/?q=till#"
+    assert drawn["drawn"]["data"]["title"] == "Fleet · Elder"
+    assert "/repositories/local/new" not in drawn["drawn"]["data"]["html"]
+    assert look(filled, "?q=till", "", drawn["shown"]["data"]) == {}
 
 
-OUTPUTS = (("page", "children"), ("shown", "data"), ("title", "data"))
+def test_a_figure_that_is_there_already_is_not_sent_again(filled: TestClient):
+    first = look(filled, "?q=till", "", AT_FIRST)
+    assert len(first["drawn"]["data"]["figures"]) == 1
+    second = look(filled, "?q=basket", "", first["shown"]["data"])
+    assert second["drawn"]["data"]["figures"] == {}
+    assert second["shown"]["data"]["figures"] == first["shown"]["data"]["figures"]
+
+
+def test_a_change_elsewhere_that_alters_nothing_here_sends_nothing(filled: TestClient):
+    first = look(filled, "?q=till", "", AT_FIRST)
+    second = look(filled, "?q=till", "another mark", first["shown"]["data"])
+    assert "drawn" not in second
+    assert second["shown"]["data"]["mark"] == "/?q=till#another mark"
+
+
+def test_no_text_in_a_figure_ends_the_block_of_figures(filled: TestClient):
+    answer = filled.get(f"/repositories/{quote(HOSTILE)}").text
+    block = answer.partition('id="figures">')[2].partition("</script>")[0]
+    assert json.loads(block)
+    assert "<" not in block
 
 
 def test_no_cell_of_an_export_is_a_formula(filled: TestClient):

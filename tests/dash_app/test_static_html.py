@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
+import plotly.graph_objects as go
 import pytest
 from dash import dcc, html
 
 from dash_app.components.attributes import attributes
-from dash_app.static_html import to_static
+from dash_app.static_html import draw, to_static
 
 
 @pytest.mark.parametrize(
@@ -35,4 +38,13 @@ def test_scripts_in_texts_and_attributes_stay_text():
 
 
 def test_a_figure_keeps_its_place():
-    assert to_static(dcc.Graph(style={"height": "290px"})) == '<div class="graph-place" style="height:290px"></div>'
+    assert to_static(dcc.Graph(style={"height": "290px"})) == '<div class="plot" style="height:290px"></div>'
+
+
+def test_a_figure_stands_in_its_page_by_the_digest_of_what_it_shows():
+    one, other = (draw(html.Div(dcc.Graph(figure=go.Figure().add_bar(y=[value])))) for value in (1, 2))
+    (name, described), (other_name, _) = *one.figures.items(), *other.figures.items()
+    assert f'data-figure="{name}"' in one.html
+    assert json.loads(described)["data"][0]["y"] == [1]
+    assert name != other_name
+    assert one.digest != other.digest

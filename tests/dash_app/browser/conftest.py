@@ -26,8 +26,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-TAKEN_OVER = "() => !document.getElementById('first') && !!document.querySelector('#react-entry-point #shell')"
-DRAWN = "() => [...document.querySelectorAll('.dash-graph')].every(graph => graph.querySelector('.main-svg'))"
+DRAWN = "() => [...document.querySelectorAll('.plot')].every(place => place.querySelector('.main-svg'))"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -108,10 +107,8 @@ def look(browser: Browser) -> Iterator[Open]:
         page.on("pageerror", lambda error: reported.append(f"{address}: {error}"))
         page.on("dialog", lambda dialog: (reported.append(f"{address}: {dialog.message}"), dialog.dismiss()))
         page.goto(address)
-        page.wait_for_selector("#react-entry-point #shell", state="visible")
-        page.wait_for_selector("#first", state="detached")
-        for graph in page.locator(".dash-graph").all():
-            graph.locator(".main-svg").first.wait_for(state="attached")
+        page.wait_for_selector("[data-ready]")
+        page.wait_for_function(DRAWN)
         return page
 
     yield opened

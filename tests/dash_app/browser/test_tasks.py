@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from fleet_samples import BASKET, NEW, TILL
+from browser.conftest import served
+from fleet_samples import BASKET, NEW, TILL, fill
 from playwright.sync_api import Page, expect
 
 KEPT = "() => window.kept === true"
@@ -101,6 +102,69 @@ def test_a_change_in_the_store_shows_without_reload(filled, look):
     filled.store.record_failure(NEW, "the disk said no")
     expect(page.get_by_text("the disk said no")).to_be_visible(timeout=15_000)
     assert page.evaluate(KEPT)
+
+
+MARKED = "() => { const plot = document.querySelector('.plot .main-svg'); plot.kept = true; }"
+STILL = "() => document.querySelector('.plot .main-svg').kept === true"
+
+
+def test_a_sorted_table_leaves_figures_focus_and_scroll_alone(filled, look):
+    page = look(filled.address)
+    page.evaluate(MARKED)
+    heading = page.get_by_role("link", name="Repository", exact=True)
+    heading.focus()
+    heading.scroll_into_view_if_needed()
+    before = page.evaluate("() => scrollY")
+    page.keyboard.press("Enter")
+    expect(page.locator("#repositories thead th").first).to_have_attribute("aria-sort", "ascending")
+    assert page.evaluate(STILL)
+    expect(heading).to_be_focused()
+    assert page.evaluate("() => scrollY") == before
+    page.keyboard.press("Enter")
+    expect(page.locator("#repositories thead th").first).to_have_attribute("aria-sort", "descending")
+
+
+def test_back_from_another_page_lands_where_one_was(filled, look):
+    page = look(filled.address)
+    page.locator("#repositories").scroll_into_view_if_needed()
+    page.evaluate("() => scrollTo(0, 250)")
+    page.locator("#repositories tbody a").first.click()
+    expect(page.get_by_role("heading", name="Score")).to_be_attached()
+    assert page.evaluate("() => scrollY") == 0
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Fleet")
+    assert page.evaluate("() => scrollY") == 250
+
+
+def test_back_puts_the_filter_as_the_address_says(filled, look):
+    page = look(filled.address)
+    page.get_by_label("Status").select_option("never")
+    expect(page.locator("#repositories tbody tr")).to_have_count(2)
+    page.locator("#repositories tbody a").first.click()
+    expect(page.get_by_role("heading", level=1)).not_to_have_text("Fleet")
+    page.go_back()
+    expect(page.get_by_label("Status")).to_have_value("never")
+    expect(page.locator("#repositories tbody tr")).to_have_count(2)
+
+
+def test_a_live_change_keeps_what_is_typed_unfolded_and_selected(tmp_path, look):
+    with served(tmp_path, fill) as site:
+        page = look(site.address)
+        page.wait_for_timeout(4_000)  # the page has asked once what the newest change is
+        page.evaluate(MARKED)
+        page.locator("details.numbers summary").first.click()
+        box = page.get_by_label("Name contains")
+        box.press_sequentially("til")
+        expect(page.locator("#repositories tbody tr")).to_have_count(1)
+        box.press_sequentially("l")
+        select = "() => getSelection().selectAllChildren(document.querySelector('h1'))"
+        page.evaluate(select)
+        site.store.record_failure(NEW, "the disk said no")
+        expect(page.get_by_text("the disk said no")).to_be_visible(timeout=15_000)
+        assert box.input_value() == "till"
+        assert page.evaluate("() => getSelection().toString()") == "Fleet"
+        expect(page.locator("details.numbers table").first).to_be_visible()
+        assert page.evaluate(STILL)
 
 
 def test_a_lost_connection_is_said_and_its_return_too(filled, look):
