@@ -16,33 +16,13 @@ import numpy as np
 import pandas as pd
 
 from elder_assets.audit.frames import SCORECARDS, frame, validate
+from elder_assets.audit.levels import COUNTED, NONE, RANKS, Current, level_of, needed_of, team_level
 from elder_assets.audit.model import Status
 from elder_assets.audit.policy import LEVELS, Level, LevelPolicy
 
 TREND_WEEKS = 8
 TREND_POINTS_MIN = 4
 """Weeks with a score that a trend needs; chosen by us."""
-COUNTED = (Status.PASSED.value, Status.WARNING.value, Status.FAILED.value)
-_NONE: Level | str = "none"
-
-
-class Current(msgspec.Struct, frozen=True, kw_only=True):
-    """How one repository stands now."""
-
-    repository: str
-    status: str
-    reason: str
-    score: float | None
-    magics: Mapping[str, tuple[str, str, float | None, int]]
-    """Magic to status, reason, score and open findings."""
-    coverage_pct: float | None
-    open: int
-    critical: int
-    high: int
-    audited_at: dt.datetime | None
-    """None when it was never audited."""
-    failing_since: dt.datetime | None = None
-    failure: str = ""
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,47 +202,6 @@ def _level(
     return level_of(item, None if pd.isna(row["score"]) else float(row["score"]), levels, now)
 
 
-def level_of(
-    item: Current, score: float | None, levels: Mapping[Level, LevelPolicy], now: dt.datetime
-) -> tuple[str, str]:
-    """The level that a repository has, and what the next one still asks for, in words; '' at the highest.
-
-    Levels build on each other: without bronze there is no silver.
-    """
-    reached = str(_NONE)
-    for level in LEVELS:
-        lacking = lacks(item, score, levels[level], now)
-        if lacking:
-            return reached, f"{level}: {'; '.join(lacking)}"
-        reached = level
-    return reached, ""
-
-
-def lacks(item: Current, score: float | None, asked: LevelPolicy, now: dt.datetime) -> list[str]:
-    """What a repository lacks for a level, one reason a rule; [] when it has it."""
-    if item.failing_since is not None or item.audited_at is None:
-        return [f"it cannot be audited: {item.failure}" if item.failure else "it was never audited"]
-    lacking = []
-    if asked.score is not None and (score is None or score < asked.score):
-        lacking.append(f"score {_shown(score)}, needs {asked.score:g}")
-    if asked.coverage is not None and (item.coverage_pct is None or item.coverage_pct < asked.coverage):
-        lacking.append(f"coverage {_shown(item.coverage_pct)} %, needs {asked.coverage:g} %")
-    for name, number, most in (("critical", item.critical, asked.critical), ("high", item.high, asked.high)):
-        if most is not None and number > most:
-            lacking.append(f"{number} open {name} gate findings, at most {most}")
-    for magic, needed in asked.magics.items():
-        status, _, value, _ = item.magics.get(magic, ("", "", None, 0))
-        if status in COUNTED and value is not None and value < needed:
-            lacking.append(f"{magic} {value:g}, needs {needed:g}")
-    if asked.audited_days is not None and (now - item.audited_at).days > asked.audited_days:
-        lacking.append(f"audited {(now - item.audited_at).days} days ago, at most {asked.audited_days}")
-    return lacking
-
-
-def _shown(value: float | None) -> str:
-    return "none" if value is None else f"{value:g}"
-
-
 def standing_of(content: pd.DataFrame, share_pct: float) -> Standing:
     """The level of the team in the newest week of its scorecard.
 
@@ -272,18 +211,14 @@ def standing_of(content: pd.DataFrame, share_pct: float) -> Standing:
     """
     whole = content[content["magic"] == ""]
     newest = whole[whole["week"] == whole["week"].max()] if len(whole) else whole
-    ranks = [("none", *LEVELS).index(level or "none") for level in newest["level"]]
-    needed = max(1, int(np.ceil(len(ranks) * share_pct / 100)))
-    reached = 0
-    for rank in range(1, len(LEVELS) + 1):
-        if sum(has >= rank for has in ranks) < needed:
-            break
-        reached = rank
+    has = [RANKS.index(level or NONE) for level in newest["level"]]
+    level = team_level([str(one or "") for one in newest["level"]], share_pct)
+    reached = RANKS.index(level)
     following = "" if reached == len(LEVELS) else LEVELS[reached]
     return Standing(
-        level=("none", *LEVELS)[reached],
-        having=sum(has > reached for has in ranks),
-        needed=needed,
-        repositories=len(ranks),
+        level=level,
+        having=sum(rank > reached for rank in has),
+        needed=needed_of(len(has), share_pct),
+        repositories=len(has),
         next_level=following,
     )

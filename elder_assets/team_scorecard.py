@@ -11,8 +11,9 @@ import pandas as pd
 from elder_assets.audit.frames import WEEKS, empty_frame
 from elder_assets.audit.policy import NO_POLICY, Level, LevelPolicy, levels_of, read_policy, ruler_under
 from elder_assets.audit.ruler import default_ruler
-from elder_assets.scorecards import Current, Past, scorecard, week_of
+from elder_assets.scorecards import Past, scorecard, week_of
 from resources.store import Store
+from resources.team_standings import standings
 
 WEEKS_SHOWN = 52
 
@@ -63,34 +64,6 @@ def make_scorecard(store: Store, team: str, now: dt.datetime) -> pd.DataFrame:
         gates=_frame(store.judged(team, since), "judged_at", ["status"]),
     )
     return scorecard(team, now, current, past, terms.levels, weights=terms.weights)
-
-
-def standings(store: Store, team: str) -> list[Current]:
-    """How the team's repositories stand now, in order of key; those that were never audited too."""
-    latest = {row["repository"]: row for row in store.latest_rows(team)}
-    failing = store.failing()
-    found = []
-    for repository in store.repositories_of(team):
-        row, failure = latest.get(repository.key), failing.get(repository.id, {})
-        eligible = row["eligible_files"] if row else 0
-        magics = store.latest_magics(repository.key) if row else []
-        found.append(
-            Current(
-                repository=repository.key,
-                status=row["status"] if row else "error",
-                reason=row["reason"] if row else "never audited",
-                score=row["score"] if row else None,
-                magics={m["magic"]: (m["status"], m["reason"], m["score"], m["findings"]) for m in magics},
-                coverage_pct=round(100 * row["analysed_files"] / eligible, 1) if row and eligible else None,
-                open=row["open"] if row else 0,
-                critical=row["critical"] if row else 0,
-                high=row["high"] if row else 0,
-                audited_at=row["audited_at"] if row else None,
-                failing_since=failure.get("since"),
-                failure=failure.get("reason", ""),
-            )
-        )
-    return found
 
 
 def _frame(rows: list[dict[str, object]], moment: str, values: list[str]) -> pd.DataFrame:

@@ -158,7 +158,15 @@ def read_policy(content: bytes, own: Ruler, name: str = POLICY_FILE) -> Policy:
     Raises:
         ConfigurationError: it is no YAML, or a key or value is not allowed; the nearest allowed one is named.
     """
-    document = _document(content, name)
+    return policy_of(_document(content, name), own, name)
+
+
+def policy_of(document: Mapping[str, Any], own: Ruler, name: str = POLICY_FILE) -> Policy:
+    """Check a policy that was read already; see `read_policy`.
+
+    Raises:
+        ConfigurationError: a key or value is not allowed; the nearest allowed one is named.
+    """
     _known_keys(document, Policy, name)
     try:
         policy = msgspec.convert(document, Policy, strict=True)

@@ -53,6 +53,19 @@ class Scorecards(Database):
         with self._reading() as connection:
             return [dict(row) for row in connection.execute(statement).mappings()]
 
+    def team_magics(self, team: str) -> list[dict[str, Any]]:
+        """Each magic's result now of a team's repositories: the columns of `latest_magics` and `repository` (key)."""
+        table, repositories, teams = tables.latest_magics, tables.repositories, tables.teams
+        statement = (
+            sa.select(table, repositories.c.key.label("repository"))
+            .join(repositories, repositories.c.id == table.c.repository_id)
+            .join(teams, teams.c.id == repositories.c.team_id)
+            .where(teams.c.key == team, repositories.c.removed_at.is_(None))
+            .order_by(repositories.c.key, table.c.magic)
+        )
+        with self._reading() as connection:
+            return [dict(row) for row in connection.execute(statement).mappings()]
+
     def record_scorecard(self, team: str, content: pd.DataFrame) -> int:
         """Keep a scorecard, a frame of SCORECARDS; how many rows were written.
 
