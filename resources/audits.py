@@ -19,6 +19,7 @@ from elder_assets.audit.errors import ConfigurationError
 from elder_assets.audit.facts.extraction import FactStore
 from elder_assets.audit.gate import GateResult, gate
 from elder_assets.audit.judgement import JUDGED, Judged, code_digest, judged_key, limits_of, verdict_of
+from elder_assets.audit.model import Verdict
 from elder_assets.audit.policy import (
     NO_POLICY,
     POLICY_FILE,
@@ -235,8 +236,16 @@ def audit_shown(
 
 def show(judged: Judged, ruler: Ruler, granted: Sequence[Suppression | Problem], evaluated_on: dt.date) -> Applied:
     """What the rules said, under a ruler, the comments of the snapshot and other suppressions, on a day."""
+    return plain_and_shown(judged, ruler, granted, evaluated_on)[1]
+
+
+def plain_and_shown(
+    judged: Judged, ruler: Ruler, granted: Sequence[Suppression | Problem], evaluated_on: dt.date
+) -> tuple[Verdict, Applied]:
+    """The verdict as the rules made it, and as it is shown: what the store records belongs together."""
+    plain = verdict_of(judged, ruler)
     wanted = [*granted, *(read_comment(comment, ruler.rules) for comment in judged.directed)]
-    return apply(verdict_of(judged, ruler), wanted, ruler, evaluated_on, has_code=judged.has_code)
+    return plain, apply(plain, wanted, ruler, evaluated_on, has_code=judged.has_code)
 
 
 def base_ruler(opened: Opened) -> Ruler:

@@ -21,7 +21,7 @@ from elder_assets.audit.errors import ElderError
 from elder_assets.audit.facts.commit_log import Commit
 from elder_assets.audit.gate_report import to_gate_json
 from elder_assets.team_scorecard import make_scorecard
-from resources.audits import gate_change, judge_opened, open_source, show, terms_for, today
+from resources.audits import gate_change, judge_opened, open_source, plain_and_shown, terms_for, today
 from resources.file_map import files_of
 from resources.fleet import processes_that_fit, rescore_all
 from resources.git.address import checked_key
@@ -81,9 +81,8 @@ def audit_commit(settings: Settings, key: str, url: str, commit: str) -> None:
         baseline = store.last_audited_commit(key, other_than=commit)
         terms = terms_for(opened)
         judged = judge_opened(opened, terms.ruler, baseline)
-        applied = show(judged, terms.ruler, terms.granted, today())
+        plain, applied = plain_and_shown(judged, terms.ruler, terms.granted, today())
         paths = frozenset(entry.path for entry in opened.source.tree())
-        plain = show(judged, terms.ruler, (), today()).verdict
         facts = collect(opened.source, opened.facts, baseline)
         observed = Observed(applied=applied, paths=paths, profile=terms.profile, files=files_of(facts))
         store.record(plain, terms.ruler.document(), observed=observed)

@@ -46,6 +46,7 @@ from resources.store.repository_pages import RepositoryPages
 from resources.store.results import Results
 from resources.store.samples import Samples
 from resources.store.scorecards import Scorecards
+from resources.store.team_pages import TeamPages
 from resources.store.tiers import Tiers
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Store(
     Samples,
     Gates,
     Scorecards,
+    TeamPages,
     Load,
     Inbox,
     Operations,

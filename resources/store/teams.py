@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from elder_assets.audit.errors import ConfigurationError, UnknownRecord
+from elder_assets.audit.errors import ConfigurationError, Conflict, UnknownRecord
 from elder_assets.audit.policy import PROFILES
 from resources.store import tables
 from resources.store.audit_log import AuditLog
@@ -150,8 +150,22 @@ class Teams(AuditLog):
 
     # --- policies --------------------------------------------------------------------------------------------
 
-    def set_policy(self, team: str, document: str, author: str, comment: str = "") -> TeamPolicy:
-        """Keep a new version of a team's central policy; '' takes it away. The caller has checked the document."""
+    def set_policy(
+        self, team: str, document: str, author: str, comment: str = "", *, based_on: int | None = None
+    ) -> TeamPolicy:
+        """Keep a new version of a team's central policy; '' takes it away. The caller has checked the document.
+
+        Args:
+            team: its key.
+            document: YAML.
+            author: who sets it.
+            comment: why.
+            based_on: the version that the author saw, 0 for none; None = whatever holds is replaced.
+
+        Raises:
+            UnknownRecord: there is no such team.
+            Conflict: somebody else has set another version meanwhile.
+        """
         table = tables.team_policies
         row = {
             "document": storable(document),
@@ -160,11 +174,29 @@ class Teams(AuditLog):
             "recorded_at": self._clock(),
         }
         with self._writing() as connection:
-            row["team_id"] = self._team(connection, team).id
+            row["team_id"] = team_id = self._team(connection, team).id
+            if based_on is not None:
+                self._see_newest(connection, team_id, based_on)
             number = connection.scalars(sa.insert(table).returning(table.c.id), row).one()
             self._log(connection, author, "policy.set", team, {"policy_version": number, "comment": row["comment"]})
             found = connection.execute(sa.select(table).where(table.c.id == number)).mappings().one()
             return _policy(found)
+
+    def _see_newest(self, connection: Connection, team_id: int, based_on: int) -> None:
+        """Hold the team's row, so that two who save at once come one after the other, and compare versions."""
+        held = sa.select(tables.teams.c.id).where(tables.teams.c.id == team_id)
+        connection.execute(held.with_for_update() if connection.dialect.name == "postgresql" else held)
+        table = tables.team_policies
+        statement = sa.select(table).where(table.c.team_id == team_id).order_by(table.c.id.desc()).limit(1)
+        newest = connection.execute(statement).mappings().one_or_none()
+        if (newest["id"] if newest else 0) != based_on:
+            said = (
+                f"{newest['author']} saved version {newest['id']} at {newest['recorded_at']:%Y-%m-%d %H:%M} UTC"
+                if newest
+                else "it has no version yet"
+            )
+            msg = f"these settings were changed meanwhile: {said}; preview again on top of it"
+            raise Conflict(msg)
 
     def policies(self, team: str) -> list[TeamPolicy]:
         """Every version of a team's central policy, newest first."""
