@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from elder_assets.scorecards import Standing
+    from resources.policy_preview import Preview
     from resources.store import Store
 
 SCHEMA_VERSION = 1
@@ -90,6 +91,73 @@ def team_policy(key: str, file: Path | None, author: str, comment: str, remove: 
             read_policy(content, default_ruler(), str(file))
         store.set_policy(key, content.decode(), author or operator(), comment)
         click.echo(f"policy of {key} {'removed' if remove else 'set'}; it judges from the next audit on")
+
+
+@team.command("set")
+@click.argument("key", metavar="TEAM")
+@click.argument("values", nargs=-1, required=True, metavar="KEY=VALUE...")
+@click.option("--preview", "is_preview", is_flag=True, help="Say what it would do, and save nothing.")
+@click.option("--reason", default="", help="Why; needed to save.")
+@click.option("--author", default="", help="Who changes it; default: the user of this machine.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+def team_set(key: str, values: tuple[str, ...], is_preview: bool, reason: str, author: str, form: str) -> None:  # noqa: PLR0917 - one parameter an option
+    """Change single values of a team's policy, or preview what that would do.
+
+    KEY is that of elder.yaml: profile, gate.fails_from, weights.tdd, scorecard.levels.gold.score,
+    rules.STR013.limits.cognitive_max. `KEY=` takes a value away, so that the built-in one holds.
+    """
+    import msgspec
+    import yaml
+
+    from resources.settings import load_settings
+    from resources.team_settings import held_settings, preview_settings, save_settings, with_values
+
+    pairs = []
+    for text in values:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise click.UsageError(f"{text!r} is no KEY=VALUE")
+        pairs.append((name.strip(), yaml.safe_load(value)))
+    with _store() as store:
+        held = held_settings(store, key)
+        wanted = with_values(held.policy, pairs)
+        if is_preview:
+            found = preview_settings(store, load_settings(), key, wanted)
+            plain = json.dumps(msgspec.to_builtins(found), indent=2)
+            click.echo(plain if form == "json" else "\n".join(_preview_lines(found)))
+            return
+        made = save_settings(store, key, wanted, by=author or operator(), reason=reason, based_on=held.version)
+        click.echo(f"version {made.id} of the policy of {key} is saved; it judges from the next audit on")
+
+
+def _preview_lines(found: Preview) -> list[str]:
+    """What settings would do, for people."""
+    from elder_assets.audit.levels import RANKS
+    from elder_assets.audit.report import plain
+
+    lines = [f"{change.key}: {change.before or 'nothing'} -> {change.after or 'nothing'}" for change in found.changes]
+    lines += [
+        "" if lines else "nothing would change",
+        f"mean score  {_one(found.mean_before)} -> {_one(found.mean_after)}",
+    ]
+    lines.append(f"team level  {found.level_before} -> {found.level_after}")
+    lines += [
+        f"{level:10}  {found.levels_before.get(level, 0)} -> {found.levels_after.get(level, 0)}"
+        for level in reversed(RANKS)
+    ]
+    for one in found.repositories:
+        if one.unknown:
+            lines.append(f"{plain(one.repository)}  not known: {plain(one.unknown)}")
+        elif one.before != one.after:
+            sides = [f"{_one(side.score)} {side.level} {side.status}" for side in (one.before, one.after)]
+            lines += [f"{plain(one.repository)}  {sides[0]} -> {sides[1]}", f"  {plain(one.reason)}"]
+    for gate in found.gates:
+        lines.append(f"gate {gate.id} of {plain(gate.repository)} would fail: {plain(gate.reason)}")
+    return [*lines, f"nothing is saved; {found.duration_ms:.0f} ms"]
+
+
+def _one(score: float | None) -> str:
+    return "-" if score is None else f"{score:.1f}"
 
 
 @click.command()

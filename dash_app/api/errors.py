@@ -32,6 +32,7 @@ from elder_assets.audit.errors import (
     UnknownRevision,
     WebhookRejected,
 )
+from elder_assets.audit.team_settings import InvalidSettings
 
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:problem-type:elder:"
@@ -97,7 +98,8 @@ def answer_to(error: ElderError) -> JSONResponse:
         headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
     if status >= 500:
         LOG.error("%s", error)
-    errors = [{"field": error.key, "message": str(error)}] if isinstance(error, ConfigurationError) else []
+    wrong = error.errors if isinstance(error, InvalidSettings) else (error,)
+    errors = [{"field": one.key, "message": str(one)} for one in wrong if isinstance(one, ConfigurationError)]
     return problem(status, str(error), kind, errors=errors, headers=headers)
 
 

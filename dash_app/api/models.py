@@ -481,6 +481,94 @@ class ConfigurationOut(Answer):
     available_options: dict[str, Any]
 
 
+class SettingsIn(Request):
+    """A team's settings to try: the keys that are to change, in the form of elder.yaml."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"settings": {"profile": "enterprise", "weights": {"tdd": 3}, "gate": {"fails_from": "medium"}}}
+            ]
+        },
+    )
+
+    settings: dict[str, Any] = Field(description="profile, gate, weights, scorecard, rules; others stay as they are")
+
+
+class SettingsSave(SettingsIn):
+    """A team's settings to save."""
+
+    reason: Text = Field(description="why, in at least eight characters")
+    version: int = Field(ge=0, le=BIGGEST_ID, description="the version that was seen; 0 = there was none")
+
+
+class SettingsChange(Answer):
+    """One value that differs."""
+
+    key: str = Field(examples=["weights.tdd"])
+    before: str
+    after: str
+
+
+class SettingsVersion(Answer):
+    """Who changed what, when and why."""
+
+    version: int
+    author: str
+    reason: str
+    recorded_at: dt.datetime
+    changes: list[SettingsChange]
+    problem: str = Field(description="why it cannot be compared; '' where it can")
+
+
+class SettingsOut(Answer):
+    """A team's settings now, every value that holds, and their history."""
+
+    team: str
+    version: int = Field(description="0 = none; give it back when you save")
+    settings: dict[str, str] = Field(description="key to the value that holds")
+    history: list[SettingsVersion]
+
+
+class RepositoryPreview(Answer):
+    """One repository before and after."""
+
+    repository: str
+    before: dict[str, Any] = Field(description="status, score, level, missing, magics")
+    after: dict[str, Any]
+    change: float | None = Field(description="points")
+    reason: str
+    unknown: str = Field(description="why `after` is not known; '' where it is")
+
+
+class GatePreview(Answer):
+    """A change that passed its gate, and would fail it."""
+
+    id: int
+    repository: str
+    change_number: int | None
+    title: str
+    reason: str
+
+
+class SettingsPreview(Answer):
+    """What settings would do. Nothing was saved."""
+
+    team: str
+    version: int = Field(description="that it is compared with")
+    changes: list[SettingsChange]
+    mean_before: float | None
+    mean_after: float | None
+    level_before: str
+    level_after: str
+    levels_before: dict[str, int]
+    levels_after: dict[str, int]
+    repositories: list[RepositoryPreview] = Field(description="those that move most first")
+    gates: list[GatePreview]
+    duration_ms: float
+
+
 class ScorecardRow(Answer):
     """A repository, or one of its magics, in one week."""
 

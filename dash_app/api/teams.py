@@ -8,26 +8,33 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Query
 
-from dash_app.access import AdminHere, OperatorHere, Person, ViewerHere
+from dash_app.access import AdminHere, MaintainerHere, OperatorHere, Person, ViewerHere
 from dash_app.api.models import (
     ConfigurationIn,
     ConfigurationOut,
     PolicyVersion,
     Scorecard,
     ScorecardRow,
+    SettingsIn,
+    SettingsOut,
+    SettingsPreview,
+    SettingsSave,
+    SettingsVersion,
     Short,
     TeamIn,
     TeamList,
     TeamOut,
 )
-from dash_app.api.parts import StoreHere
+from dash_app.api.parts import SettingsHere, StoreHere
 from elder_assets.audit.errors import UnknownRecord
 from elder_assets.audit.model import Severity
 from elder_assets.audit.policy import PROFILES, read_policy
 from elder_assets.audit.registry import MAGIC_ORDER
 from elder_assets.audit.ruler import default_ruler
+from elder_assets.audit.team_settings import effective
 from resources.store import Store
 from resources.store.teams import Team
+from resources.team_settings import held_settings, preview_settings, save_settings, versions_of
 
 router = APIRouter(prefix="/api/v1", tags=["teams"])
 HISTORY_MAX = 100
@@ -85,7 +92,7 @@ def _configuration(store: Store, team: Team) -> ConfigurationOut:
         team=team.key,
         document=versions[0].document if versions else "",
         customization_history=[
-            PolicyVersion(version=known.id, **{k: v for k, v in msgspec.structs.asdict(known).items() if k != "id"})
+            PolicyVersion(version=known.id, **_without_id(msgspec.structs.asdict(known)))
             for known in versions[:HISTORY_MAX]
         ],
         available_options=_options(),
@@ -102,6 +109,48 @@ def _options() -> dict[str, Any]:
         "tiers": ["gate", "advise", "shadow"],
         "rules": {code: {"tier": str(rule.tier), "limits": rule.limits} for code, rule in ruler.rules.items()},
     }
+
+
+@router.get("/teams/{team_id}/settings", summary="A team's settings")
+def get_settings(person: ViewerHere, store: StoreHere, team_id: Short) -> SettingsOut:
+    """Every value that holds, by the key of elder.yaml, and who changed what."""
+    return _settings_out(store, _team(store, person, team_id))
+
+
+@router.post("/teams/{team_id}/settings/preview", summary="Try settings")
+def preview_team_settings(
+    person: MaintainerHere, store: StoreHere, here: SettingsHere, team_id: Short, wanted: SettingsIn
+) -> SettingsPreview:
+    """Score the team's repositories again under other settings; nothing is saved."""
+    team = _team(store, person, team_id)
+    found = preview_settings(store, here, team.key, wanted.settings)
+    plain = msgspec.to_builtins(found)
+    for row, one in zip(plain["repositories"], found.repositories, strict=True):
+        row["change"] = one.change
+    return SettingsPreview(**plain)
+
+
+@router.put("/teams/{team_id}/settings", summary="Save settings")
+def put_settings(person: AdminHere, store: StoreHere, team_id: Short, wanted: SettingsSave) -> SettingsOut:
+    """Keep a new version, with author, time and reason; 409 when somebody else has saved meanwhile."""
+    team = _team(store, person, team_id)
+    save_settings(store, team.key, wanted.settings, by=person.name, reason=wanted.reason, based_on=wanted.version)
+    return _settings_out(store, team)
+
+
+def _settings_out(store: Store, team: Team) -> SettingsOut:
+    held = held_settings(store, team.key)
+    versions = versions_of(store, team.key, HISTORY_MAX)
+    return SettingsOut(
+        team=team.key,
+        version=held.version,
+        settings=effective(held.policy, default_ruler()),
+        history=[SettingsVersion(version=one.id, **_without_id(msgspec.to_builtins(one))) for one in versions],
+    )
+
+
+def _without_id(plain: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in plain.items() if name != "id"}
 
 
 @router.get("/teams/{team_id}/scorecard", summary="A team's scorecard")

@@ -142,7 +142,7 @@ def _said(plain: Mapping[str, Any], silent: Mapping[str, Any]) -> dict[str, Any]
         inner = silent.get(key)
         kept = _said(value, inner if isinstance(inner, Mapping) else {}) if isinstance(value, Mapping) else value
         if kept is not None and kept != {}:
-            found[key] = kept
+            found[key] = int(kept) if isinstance(kept, float) and kept.is_integer() else kept
     return found
 
 
@@ -196,7 +196,7 @@ def settings_of(form: Mapping[str, str]) -> dict[str, Any]:
         card["repositories"] = _number(given["scorecard.repositories"])
     for level in LEVELS:
         asked = _level(given, level)
-        if asked != _plain_level(level):
+        if asked != plain_level(level):
             card["levels"][level] = asked
     weights = {
         name.partition(".")[2]: _number(value) for name, value in given.items() if name.startswith("weights.") and value
@@ -224,7 +224,8 @@ def _level(given: Mapping[str, str], level: Level) -> dict[str, Any]:
     return asked
 
 
-def _plain_level(level: Level) -> dict[str, Any]:
+def plain_level(level: Level) -> dict[str, Any]:
+    """What a built-in level asks for, in the form of elder.yaml."""
     return _said(msgspec.to_builtins(DEFAULT_LEVELS[level]), msgspec.to_builtins(LevelPolicy()))
 
 

@@ -297,6 +297,81 @@ def test_a_teams_configuration_is_validated_and_versioned(root: TestClient, side
     assert root.get(f"{API}/teams/nobody/configuration").status_code == 404
 
 
+def test_settings_are_previewed_saved_with_a_reason_and_explained(
+    root: TestClient, store: Store, sides: dict[str, Side]
+):
+    address, wanted = f"{API}/teams/apples/settings", {"profile": "enterprise", "weights": {"tdd": 3}}
+    told = root.post(f"{address}/preview", json={"settings": wanted}).json()
+    assert {change["key"]: change["after"] for change in told["changes"]} == {
+        "profile": "enterprise", "gate.fails_from": "low", "gate.new_suppressions": "refused",
+        "weights.integrity": "2", "weights.tdd": "3", "weights.servant": "2", "weights.strict": "2",
+    }  # fmt: skip
+    assert [row["repository"] for row in told["repositories"]] == ["git.example.com/apples/shop-apples"]
+    assert store.policies("apples") == []  # nothing was saved
+    saved = root.put(address, json={"settings": wanted, "reason": "audited next quarter", "version": 0}).json()
+    (version,) = saved["history"]
+    assert (version["author"], version["reason"], version["version"]) == (
+        "root",
+        "audited next quarter",
+        saved["version"],
+    )
+    assert {"key": "gate.fails_from", "before": "high", "after": "low"} in version["changes"]
+    assert saved["settings"]["weights.tdd"] == "3"
+    entry = store.log_entries(action="policy.set")[0]
+    assert (entry.target, entry.detail["policy_version"]) == ("apples", saved["version"])
+
+
+def test_whoever_saves_on_top_of_an_older_version_is_told_who_was_faster(root: TestClient, sides: dict[str, Side]):
+    address = f"{API}/teams/apples/settings"
+    first = {"settings": {"profile": "startup"}, "reason": "we ship weekly", "version": 0}
+    assert root.put(address, json=first).status_code == 200
+    late = root.put(address, json={"settings": {"profile": "enterprise"}, "reason": "we are audited", "version": 0})
+    assert late.status_code == 409
+    assert "root saved version 1" in late.json()["detail"]
+    assert root.get(address).json()["settings"]["profile"] == "startup"
+
+
+@pytest.mark.parametrize("way", ["preview", ""])
+def test_every_setting_that_is_not_allowed_is_named_with_what_is(root: TestClient, sides: dict[str, Side], way: str):
+    wrong = {
+        "profile": "startupp", "weights": {"tdd": "many", "integrity": 101}, "gate": {"fails_from": "loud"},
+        "scorecard": {"levels": {"gold": {"score": 120}}}, "rules": {"TDD001": {"limits": {"smoke_min": 3}}},
+    }  # fmt: skip
+    address = f"{API}/teams/apples/settings"
+    if way:
+        answer = root.post(f"{address}/preview", json={"settings": wrong})
+    else:
+        answer = root.put(address, json={"settings": wrong, "reason": "to see it fail", "version": 0})
+    assert answer.status_code == 400
+    told = {error["field"]: error["message"] for error in answer.json()["errors"]}
+    assert set(told) == {
+        "profile", "weights.tdd", "weights.integrity", "gate.fails_from", "scorecard.levels.gold.score",
+        "rules.TDD001.limits.smoke_min",
+    }  # fmt: skip
+    assert told["weights.tdd"] == "weights.tdd: got 'many'; allowed: a whole number from 0 to 100"
+    assert "did you mean 'startup'" in told["profile"]
+
+
+def test_settings_need_a_reason_and_a_change(root: TestClient, sides: dict[str, Side]):
+    address = f"{API}/teams/apples/settings"
+    short = root.put(address, json={"settings": {"profile": "startup"}, "reason": "so", "version": 0})
+    assert short.json()["errors"][0]["field"] == "reason"
+    kept = root.put(address, json={"settings": {"profile": "startup"}, "reason": "we ship weekly", "version": 0}).json()
+    same = {"settings": {"profile": "startup"}, "reason": "once more", "version": kept["version"]}
+    assert root.put(address, json=same).status_code == 400
+    unknown = root.post(f"{address}/preview", json={"settings": {"suppressions": []}})
+    assert unknown.json()["errors"][0]["field"] == "suppressions"
+
+
+def test_only_an_admin_saves_settings(client: TestClient, store: Store, sides: dict[str, Side]):
+    token = store.create_token("mia", "maintainer", days=1, team="apples", by="root")[1]
+    headers = reader(client, token)
+    address = f"{API}/teams/apples/settings"
+    assert client.post(f"{address}/preview", json={"settings": {}}, headers=headers).status_code == 200
+    body = {"settings": {"profile": "startup"}, "reason": "we ship weekly", "version": 0}
+    assert client.put(address, json=body, headers=headers).status_code == 403
+
+
 def test_the_profile_of_a_project_holds_until_its_team_has_a_policy(root: TestClient, store: Store):
     root.post(f"{API}/projects", json={"url": "https://github.com/octo/basket", "policy": "enterprise"})
     assert store.policy_for("github.com/octo/basket") == 'version: 1\nprofile: "enterprise"\n'
@@ -357,6 +432,8 @@ BODIES = {
     },
     f"{API}/findings/{{finding_id}}/feedback": {"verdict": "true"},
     f"{API}/teams/{{team_id}}/configuration": {"document": ""},
+    f"{API}/teams/{{team_id}}/settings": {"settings": {"profile": "startup"}, "reason": "we ship weekly", "version": 0},
+    f"{API}/teams/{{team_id}}/settings/preview": {"settings": {"profile": "startup"}},
     f"{API}/alerts/rules/{{name}}/mute": {"hours": 1},
 }
 

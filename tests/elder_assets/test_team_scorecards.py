@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from elder_assets.assets import session
@@ -170,3 +171,26 @@ def test_a_lower_limit_unveils_old_code_and_blames_nobody(instance, repository: 
         latest = store.latest(KEY)
     assert (rows["again.py"]["arrival"], rows["total.py"]["arrival"]) == ("new", "unveiled")
     assert rows["again.py"]["introduced_commit"] == rows["again.py"]["introduced_change"] == latest.commit
+
+
+def test_single_settings_are_previewed_and_saved_on_the_command_line(instance):
+    assert run(instance, "audit", KEY).success
+    shown = command("team", "set", "payments", "profile=enterprise", "weights.tdd=3", "--preview").output
+    assert "weights.tdd: 1 -> 3\n" in shown
+    assert "nothing is saved" in shown
+    saved = command("team", "set", "payments", "profile=enterprise", "weights.tdd=3", "--reason", "audited next year")
+    assert saved.output.startswith("version 1 of the policy of payments is saved")
+    command("team", "set", "payments", "weights.tdd=", "scorecard.levels.gold.score=95", "--reason", "as the others")
+    with open_store(load_settings().store_url) as store:
+        document = store.policies("payments")[0].document
+    gold = {
+        "score": 95,
+        "coverage": 95,
+        "critical": 0,
+        "high": 0,
+        "magics": {"tdd": 80, "strict": 80},
+        "audited_days": 7,
+    }
+    assert yaml.safe_load(document) == {"version": 1, "profile": "enterprise", "scorecard": {"levels": {"gold": gold}}}
+    assert "allowed: a whole number from 0 to 100" in str(command("team", "set", "payments", "weights.tdd=x").exception)
+    assert "begins with profile" in str(command("team", "set", "payments", "suppressions.x=1").exception)
