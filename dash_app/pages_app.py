@@ -30,7 +30,6 @@ from dash.backends import _fastapi as dash_fastapi  # where Dash keeps the reque
 from dash.development.base_component import Component
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from fastapi.routing import APIRoute
 from plotly.offline import get_plotlyjs, get_plotlyjs_version
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -225,12 +224,14 @@ def found_pages() -> Iterator[Page]:
 
 
 def actions_of(server: FastAPI) -> frozenset[str]:
-    """What the server's API can do, as PageRequest.actions names it."""
+    """What the server's API can do, as PageRequest.actions names it.
+
+    Read from its OpenAPI document: routers that are included need not stand among the server's own routes.
+    """
     return frozenset(
-        f"{method} {re.sub(r'{[^}]*}', '{}', route.path)}"
-        for route in server.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods or ()
+        f"{method.upper()} {re.sub(r'{[^}]*}', '{}', path)}"
+        for path, item in server.openapi()["paths"].items()
+        for method in item
     )
 
 

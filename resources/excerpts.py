@@ -5,6 +5,7 @@ Lines that hold what looks like a secret are not shown; neither is the place of 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import msgspec
@@ -22,6 +23,7 @@ AROUND = 4
 """Lines before and after the one that is meant."""
 LINE_CHARACTERS_MAX = 240
 FILE_BYTES_MAX = 1_000_000
+SHA256_DIGITS = 64
 SECRET_RULES = frozenset({"STR010", "GIT006"})
 
 
@@ -31,6 +33,8 @@ class Excerpt(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[tuple[int, str], ...] = ()
     """(number from 1, text)."""
     reason: str = ""
+    blob: str = ""
+    """Object id of the file's content; '' where it was not read."""
 
 
 def excerpt(settings: Settings, place: tuple[str, str, str, str, int], rule: str = "") -> Excerpt:
@@ -52,7 +56,16 @@ def excerpt(settings: Settings, place: tuple[str, str, str, str, int], rule: str
         return Excerpt(reason=str(error))
     if content is None:
         return Excerpt(reason="the file is not there at this commit, or larger than 1 MB")
-    return Excerpt(lines=tuple(_around(redact(content).decode("utf-8", errors="replace").split("\n"), line)))
+    lines = _around(redact(content).decode("utf-8", errors="replace").split("\n"), line)
+    return Excerpt(lines=tuple(lines), blob=blob_id(content, len(commit)))
+
+
+def blob_id(content: bytes, digits: int) -> str:
+    """The object id that git gives a file's content, in SHA-1 (40 digits) or SHA-256 (64)."""
+    header = b"blob %d\0" % len(content)
+    made = hashlib.sha256(header) if digits == SHA256_DIGITS else hashlib.sha1(header, usedforsecurity=False)
+    made.update(content)
+    return made.hexdigest()
 
 
 def _content(settings: Settings, key: str, url: str, commit: str, path: str) -> bytes | None:

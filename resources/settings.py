@@ -33,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """ELDER_MAX_CONCURRENT_RUNS: audits that run at the same time; default: the number of processors."""
     web_port: int = 3000
     """ELDER_DAGSTER_PORT: port of the Dagster UI on the loopback interface."""
+    dagster_url: str = ""
+    """ELDER_DAGSTER_URL: where people reach the Dagster UI; links to runs lead there."""
     host: str = "127.0.0.1"
     """ELDER_HOST: address that the control plane listens on; any but loopback needs a token (`elder token create`)."""
     port: int = 8321
@@ -80,6 +82,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def store_url(self) -> str:
         """SQLAlchemy address of the results store."""
         return self.database_url or f"sqlite:///{self.home / 'elder.db'}"
+
+    @property
+    def dagster_address(self) -> str:
+        """Where links to runs lead: what is set, else this machine while the pages are for it alone, else ''."""
+        is_local = self.host in {"127.0.0.1", "::1", "localhost"} and not self.public_url
+        return self.dagster_url or (f"http://localhost:{self.web_port}" if is_local else "")
 
     @property
     def mirrors(self) -> Path:
@@ -130,6 +138,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         team_runs_max=_number(environment, "ELDER_TEAM_RUNS_MAX", 0, 0, 10_000),
         host_runs_max=_number(environment, "ELDER_HOST_RUNS_MAX", 0, 0, 10_000),
         backup_minutes_max=_number(environment, "ELDER_BACKUP_MINUTES_MAX", 0, 0, 1_000_000),
+        dagster_url=_web_address(environment, "ELDER_DAGSTER_URL"),
         public_url=_web_address(environment, "ELDER_PUBLIC_URL"),
         secret_key=_key(environment, "ELDER_SECRET_KEY"),
         webhook_secrets=_pairs(environment, "ELDER_WEBHOOK_SECRETS", "provider=reference"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from dash_app.access import MaintainerHere, ViewerHere
 from dash_app.api.models import (
@@ -22,8 +22,9 @@ from dash_app.api.models import (
     SuppressionIn,
     SuppressionOut,
     SuppressionPage,
+    TicketOut,
 )
-from dash_app.api.parts import StoreHere
+from dash_app.api.parts import SettingsHere, StoreHere
 from elder_assets.audit.errors import ConfigurationError
 from elder_assets.audit.finding_states import Standing
 from elder_assets.audit.model import Severity
@@ -31,6 +32,8 @@ from elder_assets.audit.registry import MAGIC_ORDER, catalogue
 from elder_assets.audit.ruler import calibration
 from elder_assets.audit.suppression import suppression
 from resources.store import Store
+from resources.store.tickets import Ticket
+from resources.tickets import open_ticket
 
 router = APIRouter(prefix="/api/v1", tags=["findings"])
 STATES = ("pending", "approved", "denied")
@@ -82,8 +85,10 @@ def get_finding(person: ViewerHere, store: StoreHere, finding_id: Id) -> Finding
     row = store.finding(finding_id, team_id=person.team_id)
     latest, _ = store.latest_state(row["repository_id"])
     measured = calibration().get(row["rule"])
+    ticket = store.tickets_of([finding_id]).get(finding_id)
     return FindingDetail(
         **_finding_fields(row),
+        ticket=_ticket(ticket) if ticket else None,
         history=[FindingEvent(**event) for event in store.finding_history(finding_id)],
         feedback=[FeedbackOut(**said) for said in store.feedback_on(finding_id)],
         lineage={
@@ -103,6 +108,26 @@ def add_feedback(person: ViewerHere, store: StoreHere, finding_id: Id, said: Fee
     store.finding(finding_id, team_id=person.team_id)
     store.add_feedback(finding_id, said.verdict, said.comment, person.name)
     return FeedbackOut(**store.feedback_on(finding_id)[0])
+
+
+# --- tickets -------------------------------------------------------------------------------------------------
+
+
+@router.post("/findings/{finding_id}/ticket", status_code=201, summary="Open a ticket for a finding")
+def add_ticket(
+    person: MaintainerHere, store: StoreHere, settings: SettingsHere, finding_id: Id, response: Response
+) -> TicketOut:
+    """Open an issue (a work item) at the repository's own git host, once; 200 with the same ticket from then on.
+
+    It says rule, place at the commit, remedy, and leads back here. The project's credential opens it.
+    """
+    made, is_new = open_ticket(store, settings, finding_id, by=person.name, team_id=person.team_id, circuits=store)
+    response.status_code = 201 if is_new else 200
+    return _ticket(made)
+
+
+def _ticket(one: Ticket) -> TicketOut:
+    return TicketOut(**{name: getattr(one, name) for name in TicketOut.model_fields})
 
 
 # --- suppressions --------------------------------------------------------------------------------------------

@@ -375,10 +375,27 @@ class FeedbackOut(Answer):
     at: dt.datetime
 
 
+class TicketOut(Answer):
+    """The issue at the git host that stands for a finding."""
+
+    finding_id: int
+    state: Literal["opening", "open"] = Field(
+        description="opening: asked for, and not known yet whether it is there; asking again finds out"
+    )
+    provider: str = Field(examples=["github"])
+    number: str = Field(description="as people name it at the host", examples=["12"])
+    url: str = Field(examples=["https://github.com/octo/basket/issues/12"])
+    author: str = Field(description="who asked first")
+    asked_at: dt.datetime
+    opened_at: dt.datetime | None
+    error: str = Field(description="why the last attempt failed; empty where none did")
+
+
 class FindingDetail(FindingOut):
     """A finding with its history, and what it rests on."""
 
     repository: str
+    ticket: TicketOut | None = Field(description="null while nobody asked for one")
     history: list[FindingEvent]
     feedback: list[FeedbackOut]
     lineage: dict[str, Any] = Field(description="rule, its precision, and the ruler and audit that last saw it")

@@ -268,7 +268,9 @@
     var found = document.cookie.split('; ').filter(function (part) { return part.indexOf(name + '=') === 0; })[0];
     return found ? decodeURIComponent(found.slice(name.length + 1)) : '';
   }
-  function send(method, path, body, from, form) {
+  function send(method, path, body, from, by, form) {
+    if (by && by.disabled) return;
+    if (by) { by.disabled = true; by.setAttribute('aria-busy', 'true'); }
     var headers = { 'Content-Type': 'application/json', 'X-CSRFToken': cookie('_csrf_token') };
     fetch(path, { method: method, headers: headers, body: body ? JSON.stringify(body) : undefined, credentials: 'same-origin' })
       .then(function (answer) {
@@ -278,7 +280,8 @@
           if (answer.ok) { if (form) form.reset(); say(from.done || 'OK'); if (!from.secretNext) refresh(); if (from.secret) reveal(said[from.secret], from); } else say(said.detail || said.title || answer.status + '', true);
         });
       })
-      .catch(function () { say(root.lang === 'ja' ? '接続できません' : 'No connection', true); });
+      .catch(function () { say(root.lang === 'ja' ? '接続できません' : 'No connection', true); })
+      .then(function () { if (by) { by.disabled = false; by.removeAttribute('aria-busy'); } });
   }
   // A secret is shown once, in a dialog of its own: outside of what Dash draws, gone when it is closed.
   function reveal(secret, words) {
@@ -310,7 +313,7 @@
     var button = event.target.closest && event.target.closest('button[data-path]');
     if (!button) return;
     if (button.dataset.ask && !window.confirm(button.dataset.ask)) return;
-    send(button.dataset.method || 'POST', button.dataset.path, JSON.parse(button.dataset.body || 'null'), button.dataset);
+    send(button.dataset.method || 'POST', button.dataset.path, JSON.parse(button.dataset.body || 'null'), button.dataset, button);
   });
   document.addEventListener('submit', function (event) {
     var form = event.target;
@@ -318,7 +321,7 @@
     event.preventDefault();
     var body = JSON.parse(form.dataset.body || '{}');
     new FormData(form).forEach(function (value, name) { body[name] = value; });
-    send(form.dataset.method || 'POST', form.dataset.path, body, form.dataset, form);
+    send(form.dataset.method || 'POST', form.dataset.path, body, form.dataset, form.querySelector('button[type=submit]'), form);
   });
 
   // --- live ----------------------------------------------------------------------------------------------------------

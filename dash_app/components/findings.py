@@ -10,8 +10,10 @@ from dash.development.base_component import Component
 
 from dash_app.components import parts
 from dash_app.components.parts import Column
+from dash_app.components.tickets import ticket_link
 from dash_app.page import PageRequest
 from resources.messages.catalogue import severity_of_finding, standing_name
+from resources.store.tickets import Ticket
 
 
 def findings_table(request: PageRequest, rows: Sequence[Mapping[str, Any]]) -> Component:
@@ -24,12 +26,13 @@ def findings_table(request: PageRequest, rows: Sequence[Mapping[str, Any]]) -> C
         Column(title=t.gettext("Came as"), rank=3),
         Column(title=t.gettext("First seen"), sort="seen", is_falling=True, rank=3),
     )
+    tickets = request.store.tickets_of(row["id"] for row in rows)
     shown = [
         (
             html.Span(
                 [
                     html.A(parts.plain_text(row["message"], limit=220), href=f"/findings/{row['id']}"),
-                    _below(request, row),
+                    _below(request, row, tickets.get(row["id"])),
                 ],
                 className="finding",
             ),
@@ -45,12 +48,14 @@ def findings_table(request: PageRequest, rows: Sequence[Mapping[str, Any]]) -> C
     return parts.table(request, t.gettext("Findings"), columns, shown)
 
 
-def _below(request: PageRequest, row: Mapping[str, Any]) -> Component:
+def _below(request: PageRequest, row: Mapping[str, Any], ticket: Ticket | None) -> Component:
     shown: list[parts.Child] = [
         parts.place(row["path"], row["line"]) if row["path"] else request.t.gettext("the repository")
     ]
     if row["standing"] != "open":
         shown.extend([" ", parts.badge(row["standing"], standing_name(request.language, row["standing"]))])
+    if ticket is not None and ticket.state == "open":
+        shown.extend([" ", request.t.gettext("ticket"), " ", ticket_link(ticket)])
     return html.Small(shown)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from dash import html
 from dash.development.base_component import Component
 
@@ -13,11 +15,11 @@ COMMIT_CHARACTERS = 10
 
 
 def run_link(request: PageRequest, run_id: str | None) -> Component:
-    """The run in Dagster's own pages; a dash without one."""
+    """The run in Dagster's own pages, plain text where nobody said where they are reached; a dash without one."""
     if not run_id:
         return html.Span("–", className="soft")
-    port = request.settings.web_port
-    return outward(html.Code(run_id[:8]), f"http://localhost:{port}/runs/{run_id}")
+    dagster = request.settings.dagster_address
+    return outward(html.Code(run_id[:8], title=run_id), f"{dagster}/runs/{quote(run_id, safe='')}" if dagster else "")
 
 
 def commit(text: str | None) -> Component:

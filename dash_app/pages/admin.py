@@ -412,7 +412,10 @@ def _server(request: PageRequest) -> Component:
         (t.gettext("Public address"), plain(settings.public_url) or "–"),
         (t.gettext("Oldest that waits"), parts.moment(oldest)),
         (t.gettext("Ruler under trial"), parts.percent(settings.canary_share / 100) if settings.canary_share else "–"),
-        (t.gettext("Dagster"), outward(t.gettext("open"), f"http://localhost:{settings.web_port}")),
+        (
+            t.gettext("Dagster"),
+            outward(settings.dagster_address or t.gettext("no address is set"), settings.dagster_address),
+        ),
         (t.gettext("API"), html.A("/api/v1/openapi.json", href="/api/v1/openapi.json", **attributes(data_plain="1"))),
         (t.gettext("Your role"), _who(request)),
     ]

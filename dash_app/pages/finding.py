@@ -11,12 +11,13 @@ from dash.development.base_component import Component
 from dash_app.components import parts
 from dash_app.components.attributes import attributes
 from dash_app.components.findings import severity_badge
-from dash_app.components.links import run_link
+from dash_app.components.lineage import commit_at_host, lineage, place_at_host
 from dash_app.components.states import create_empty
+from dash_app.components.tickets import ticket_of
 from dash_app.page import Page, PageRequest, repository_address
 from elder_assets.audit.finding_states import ACTIVE
 from elder_assets.audit.registry import catalogue
-from resources.excerpts import Excerpt, excerpt
+from resources.excerpts import SECRET_RULES, Excerpt, excerpt
 from resources.messages.catalogue import magic_name, standing_name
 
 FEEDBACK = "POST /api/v1/findings/{}/feedback"
@@ -29,6 +30,7 @@ def layout(request: PageRequest) -> Component:
     up = html.A(parts.repository_name(row["repository"]), href=repository_address(row["repository"], tab="findings"))
     is_ours = row["source"] == "elder"
     by = magic_name(request.language, row["magic"]) if is_ours else parts.plain_text(row["source"])
+    shown = _excerpt(request, row)
     return html.Div(
         [
             html.Nav(up, className="crumbs", **attributes(aria_label=request.t.gettext("Where this is"))),
@@ -44,21 +46,24 @@ def layout(request: PageRequest) -> Component:
                     by,
                 ]
             ),
-            html.Div([_place(request, row), _lineage(request, row)], className="pair"),
+            html.Div([_place(request, row, shown), _origin(request, row, shown)], className="pair"),
             html.Div([_remedy(request, row), _actions(request, row)], className="pair"),
         ]
     )
 
 
-def _place(request: PageRequest, row: Mapping[str, Any]) -> Component:
+def _excerpt(request: PageRequest, row: Mapping[str, Any]) -> Excerpt:
+    if row["standing"] not in ACTIVE:
+        return Excerpt(reason=request.t.gettext("It is no longer there at this commit."))
+    place = (row["repository"], row["url"], row["last_commit"], row["path"], row["line"])
+    return excerpt(request.settings, place, row["rule"])
+
+
+def _place(request: PageRequest, row: Mapping[str, Any], shown: Excerpt) -> Component:
     t = request.t
     where = parts.place(row["path"], row["line"]) if row["path"] else t.gettext("the repository")
-    commit = row["last_commit"]
-    place = (row["repository"], row["url"], commit, row["path"], row["line"])
-    is_there = row["standing"] in ACTIVE
-    gone = Excerpt(reason=t.gettext("It is no longer there at this commit."))
-    shown = excerpt(request.settings, place, row["rule"]) if is_there else gone
-    at = [html.P([where, html.Span([" ", t.gettext("at commit"), " ", html.Code(commit[:10])], className="soft")])]
+    commit = commit_at_host(place_at_host(request, row), row["last_commit"])
+    at = [html.P([where, html.Span([" ", t.gettext("at commit"), " ", commit], className="soft")])]
     if not shown.lines:
         return parts.section(
             t.gettext("Place"), *at, create_empty(t.gettext("No code is shown"), html.P(parts.plain_text(shown.reason)))
@@ -88,68 +93,8 @@ def _remedy(request: PageRequest, row: Mapping[str, Any]) -> Component:
     return parts.section(t.gettext("What to do"), *body)
 
 
-def _lineage(request: PageRequest, row: Mapping[str, Any]) -> Component:
-    t, store = request.t, request.store
-    history = store.finding_history(row["id"])
-    audit = store.lineage(row["first_audit_id"])
-    steps: list[Any] = [
-        html.Li([t.gettext("Finding"), html.Span(html.Code(row["fingerprint"][:24]), className="soft")]),
-        html.Li(
-            [
-                t.gettext("Rule"),
-                html.Span(
-                    [
-                        html.A(row["rule"], href=f"/rules/{row['rule']}"),
-                        " ",
-                        t.gettext("in the ruler"),
-                        " ",
-                        html.Code((audit or {}).get("ruler", "")[:10]),
-                    ],
-                    className="soft",
-                ),
-            ]
-        ),
-        html.Li(
-            [
-                t.gettext("First seen at commit"),
-                html.Span(
-                    [html.Code(row["first_commit"][:10]), " ", parts.moment(row["first_seen"], is_day=True)],
-                    className="soft",
-                ),
-            ]
-        ),
-    ]
-    if row["introduced_commit"]:
-        by: list[Any] = [html.Code(row["introduced_commit"][:10]), " ", parts.moment(row["introduced_at"], is_day=True)]
-        if row["introduced_change"] and row["introduced_change"] != row["introduced_commit"]:
-            by.extend([" ", t.gettext("landed by"), " ", html.Code(row["introduced_change"][:10])])
-        steps.append(html.Li([t.gettext("Written by commit"), html.Span(by, className="soft")]))
-    if audit:
-        steps.append(
-            html.Li(
-                [
-                    t.gettext("Audit"),
-                    html.Span(
-                        [
-                            f"{audit['audit']} ",
-                            parts.moment(audit["audited_at"]),
-                            " ",
-                            run_link(request, audit["run_id"]) if audit["run_id"] else "",
-                        ],
-                        className="soft",
-                    ),
-                ]
-            )
-        )
-        if audit["delivery"]:
-            steps.append(
-                html.Li(
-                    [
-                        t.gettext("Asked for by"),
-                        html.Span(f"{audit['delivery']['source']} {audit['delivery']['id']}", className="soft"),
-                    ]
-                )
-            )
+def _origin(request: PageRequest, row: Mapping[str, Any], shown: Excerpt) -> Component:
+    t = request.t
     events = [
         html.Li(
             [
@@ -159,11 +104,11 @@ def _lineage(request: PageRequest, row: Mapping[str, Any]) -> Component:
                 ),
             ]
         )
-        for event in history[-12:]
+        for event in request.store.finding_history(row["id"])[-12:]
     ]
     return parts.section(
         t.gettext("Where it comes from"),
-        html.Ul(steps, className="chain"),
+        lineage(request, row, shown.blob, is_place_shown=row["rule"] not in SECRET_RULES),
         html.H3(t.gettext("What became of it")),
         html.Ul(events, className="chain"),
     )
@@ -179,6 +124,7 @@ def _actions(request: PageRequest, row: Mapping[str, Any]) -> Component | None:
                 [t.gettext("Suppressed until"), f" {held.get('until', '')}: ", parts.plain_text(held.get("reason", ""))]
             )
         )
+    content.append(ticket_of(request, row))
     if request.may("viewer", FEEDBACK):
         content.append(_feedback(request, row))
     if request.may("viewer", SUPPRESS) and row["standing"] == "open":
@@ -198,6 +144,7 @@ def _actions(request: PageRequest, row: Mapping[str, Any]) -> Component | None:
             for one in said
         ]
         content.append(html.Ul(items, className="list"))
+    content = [piece for piece in content if piece is not None]
     return parts.section(t.gettext("Your say"), *content) if content else None
 
 

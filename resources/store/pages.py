@@ -259,7 +259,14 @@ class Pages(FindingsOverTime):
         with self._reading() as connection:
             marks = [
                 connection.scalar(sa.select(sa.func.max(table.c.id)))
-                for table in (tables.audits, tables.live_events, tables.gates, tables.audit_failures, tables.inbox)
+                for table in (
+                    tables.audits,
+                    tables.live_events,
+                    tables.gates,
+                    tables.audit_failures,
+                    tables.inbox,
+                    tables.tickets,
+                )
             ]
         return "-".join(str(mark or 0) for mark in marks)
 

@@ -186,7 +186,9 @@ class RepositoryPages(Pages):
             row = connection.execute(statement).mappings().one_or_none()
             if row is None:
                 return None
-            came = sa.select(inbox.c.id, inbox.c.source, inbox.c.received_at).where(inbox.c.run_id == row["run_id"])
+            came = sa.select(inbox.c.id, inbox.c.source, inbox.c.delivery_id, inbox.c.received_at).where(
+                inbox.c.run_id == row["run_id"]
+            )
             by = connection.execute(came.limit(1)).mappings().one_or_none() if row["run_id"] else None
         return {**row, "delivery": dict(by) if by else None}
 

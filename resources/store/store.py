@@ -47,6 +47,7 @@ from resources.store.results import Results
 from resources.store.samples import Samples
 from resources.store.scorecards import Scorecards
 from resources.store.team_pages import TeamPages
+from resources.store.tickets import Tickets
 from resources.store.tiers import Tiers
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Store(
     Inbox,
     Operations,
     OperationsPages,
+    Tickets,
     Tiers,
 ):
     """The results store; open it with `open_store`."""

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0004"
+REVISION = "0005"
 """Newest migration; a test compares it with `migrations/versions/`."""
 
 POSTGRESQL_SCHEMA = "elder"
@@ -394,6 +394,8 @@ latest_files = sa.Table(
     sa.Column("changes", sa.BigInteger, nullable=False, comment="commits in a year, of a hotspot"),
     sa.Column("cognitive", sa.BigInteger, nullable=False, comment="complexity, of a hotspot"),
     sa.Column("authors", sa.BigInteger, nullable=False, comment="of a hotspot"),
+    sa.Column("owner", sa.Text, comment="who changed it most in a year, of a hotspot; null where nobody did"),
+    sa.Column("owner_share", sa.Float(53), comment="of those changes, 0-1"),
 )
 """A projection: the files with most findings and risk, then the largest, FILES_KEPT at most."""
 
@@ -566,6 +568,40 @@ feedback = sa.Table(
     sa.Index(None, "finding_id"),
 )
 
+tickets = sa.Table(
+    "tickets",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("finding_id", BIG, sa.ForeignKey("finding_states.id"), nullable=False, unique=True),
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), nullable=False),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, comment="opening or open"),
+    sa.Column("marker", sa.Text, nullable=False, comment="by chance; the issue's text holds it, so it is found again"),
+    sa.Column("attempts", sa.BigInteger, nullable=False),
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("asked_at", UtcDateTime, nullable=False, comment="first asked for: the issue is not older"),
+    sa.Column("claimed_until", UtcDateTime, nullable=False, comment="until then one process opens it"),
+    sa.Column("error", sa.Text, nullable=False, comment="of the last attempt"),
+    sa.Column("number", sa.Text, nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("opened_at", UtcDateTime),
+    sa.Index(None, "repository_id"),
+)
+"""One issue at a git host for a finding, at most."""
+
+releases = sa.Table(
+    "releases",
+    METADATA,
+    sa.Column("repository_id", BIG, sa.ForeignKey("repositories.id"), primary_key=True),
+    sa.Column("tag", sa.Text, primary_key=True),
+    sa.Column("commit", sa.Text, nullable=False),
+    sa.Column(
+        "released_at", UtcDateTime, nullable=False, comment="of an annotated tag its own date, else the commit's"
+    ),
+    sa.Index(None, "repository_id", "released_at"),
+)
+"""A projection: the newest tags of a repository that lie on its default branch, as of its last audit."""
+
 tokens = sa.Table(
     "tokens",
     METADATA,
@@ -630,6 +666,8 @@ alert_rules = sa.Table(
     sa.Column("author", sa.Text, nullable=False),
     sa.Column("changed_at", UtcDateTime, nullable=False),
     sa.Column("removed_at", UtcDateTime),
+    sa.Column("held_name", sa.Text, comment="team/name while it holds; null of rows older than 0005"),
+    sa.Index("uq_alert_rules_held_name", "held_name", unique=True),
 )
 
 alert_decisions = sa.Table(

@@ -571,3 +571,26 @@ def _quoted(text: str) -> str:
     from urllib.parse import quote
 
     return quote(_sendable(text)[:200], safe="") or "x"
+
+
+# --- tickets -------------------------------------------------------------------------------------------------
+
+
+def test_a_ticket_needs_a_maintainer_and_a_credential(client: TestClient, store: Store):
+    sides = build(store)
+    side = sides["apples"]
+    path = f"/api/v1/findings/{side.finding_id}/ticket"
+    assert client.post(path, headers=reader(client, side.token)).status_code == 403
+    refused = client.post(path, headers=reader(client, side.admin))
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "credential")
+    assert client.post(path, headers=reader(client, sides["pears"].admin)).status_code == 404
+
+
+def test_a_ticket_that_is_open_is_answered_again_and_stands_with_its_finding(client: TestClient, store: Store):
+    side = build(store)["apples"]
+    claimed = store.claim_ticket(side.finding_id, side.project_id, "github", "ann")
+    store.settle_ticket(claimed, "12", "https://github.com/acme/shop/issues/12", "ann")
+    answer = client.post(f"/api/v1/findings/{side.finding_id}/ticket", headers=reader(client, side.admin))
+    assert (answer.status_code, answer.json()["number"], answer.json()["author"]) == (200, "12", "ann")
+    shown = client.get(f"/api/v1/findings/{side.finding_id}", headers=reader(client, side.token)).json()
+    assert shown["ticket"] == answer.json()

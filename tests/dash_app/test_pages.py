@@ -17,7 +17,7 @@ from fleet_samples import BASKET, BROKEN, HOSTILE, NEW, NOW, fill
 from dash_app.app import create_app
 from dash_app.pages_app import found_pages
 from resources.settings import load_settings
-from resources.store import open_store
+from resources.store import Store, open_store
 
 ADDRESSES = ["/", "/teams", "/magics", "/rules", "/rules/TDD002", "/magics/tdd"]
 """Pages that answer without anything in the store."""
@@ -108,6 +108,12 @@ def test_a_team_sees_neither_repositories_nor_findings_of_another(tmp_path: Path
             assert "basket" not in client.get("/magics/strict").text
             assert BASKET not in client.get("/csv/fleet").text
             assert client.get(f"/csv{HERE}").status_code == 404
+
+
+def test_what_the_api_can_do_is_offered(filled: TestClient):
+    assert 'data-path="/api/v1/projects/1/audit/trigger"' in filled.get(HERE).text
+    said = filled.get("/findings/1").text
+    assert 'data-path="/api/v1/findings/1/feedback"' in said
 
 
 def test_an_unknown_address_is_not_found(filled: TestClient):
@@ -212,3 +218,77 @@ def test_a_defect_of_a_page_is_said_and_logged(filled: TestClient, caplog, monke
     assert answer.status_code == 500
     assert "This page has a defect" in answer.text
     assert "ZeroDivisionError" in caplog.text
+
+
+# --- tickets, lineage and links to runs ----------------------------------------------------------------------
+
+
+def changed(folder: Path, **project: object) -> Iterator[tuple[TestClient, Store]]:
+    """The sample fleet on GitHub, whose basket is as given."""
+    with open_store(f"sqlite:///{folder / 'elder.db'}", clock=lambda: NOW) as store:
+        fill(store)
+        store.change_project(store.repository(BASKET).id, {"provider": "github", **project})
+        server = create_app(store, load_settings({"ELDER_HOME": str(folder), "TOKEN": "t"}))
+        with TestClient(server, base_url="http://localhost") as client:
+            yield client, store
+
+
+def test_a_finding_offers_a_ticket_at_its_host_and_shows_it_once_it_is_open(tmp_path: Path):
+    for client, store in changed(tmp_path, credential="env:TOKEN"):
+        (row, *_) = store.listed_findings(store.repository(BASKET).id, "open", limit=1)
+        page = f"/findings/{row['id']}"
+        assert "Open a ticket at GitHub" in client.get(page).text
+        claimed = store.claim_ticket(row["id"], row["repository_id"], "github", "ann <b>x</b>")
+        assert "it is not known yet whether it is there" in client.get(page).text
+        store.settle_ticket(claimed, "12", "https://github.com/acme/shop/issues/12", "ann")
+        shown = client.get(page).text
+        assert 'href="https://github.com/acme/shop/issues/12"' in shown
+        assert "Open a ticket" not in shown
+        assert "<b>x</b>" not in shown
+        assert "https://github.com/acme/shop/issues/12" in client.get(f"{HERE}?tab=findings").text
+
+
+def test_without_a_credential_the_hosts_own_form_is_filled_in(tmp_path: Path):
+    for client, store in changed(tmp_path):
+        (row, *_) = store.listed_findings(store.repository(BASKET).id, "open", limit=1)
+        shown = client.get(f"/findings/{row['id']}").text
+        assert f'href="https://{BASKET}/issues/new?title={row["rule"]}' in shown
+        assert "so it does not learn of what you open there" in shown
+
+
+def test_a_host_without_issues_is_said(tmp_path: Path):
+    for client, store in changed(tmp_path, provider="bitbucket_server", credential="env:TOKEN"):
+        (row, *_) = store.listed_findings(store.repository(BASKET).id, "open", limit=1)
+        assert "Bitbucket Server has no issues" in client.get(f"/findings/{row['id']}").text
+
+
+def test_the_lineage_of_a_finding_leads_to_its_rule_ruler_and_commit(tmp_path: Path):
+    for client, store in changed(tmp_path):
+        (row, *_) = store.listed_findings(store.repository(BASKET).id, "open", limit=1)
+        shown = client.get(f"/findings/{row['id']}").text
+        assert f'href="/rules/{row["rule"]}"' in shown
+        assert 'href="/api/v1/rulers/' in shown
+        assert f'href="https://{BASKET}/commit/{row["first_commit"]}"' in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "link"),
+    [
+        ({}, "http://localhost:3000/runs/r-1"),
+        ({"ELDER_PUBLIC_URL": "https://elder.example.com"}, ""),
+        ({"ELDER_HOST": "192.0.2.7"}, ""),
+        ({"ELDER_DAGSTER_URL": "https://dagster.example.com/"}, "https://dagster.example.com/runs/r-1"),
+    ],
+    ids=["this machine", "reached from elsewhere", "listens everywhere", "set"],
+)
+def test_a_link_to_a_run_leads_where_people_reach_dagster(tmp_path: Path, given: dict[str, str], link: str):
+    settings = load_settings({"ELDER_HOME": str(tmp_path), **given})
+    with open_store(settings.store_url, clock=lambda: NOW) as store:
+        fill(store)
+        store.record_failure(BASKET, "it broke", "r-1")
+        token = store.create_token("ann", "viewer", days=1, by="root")[1]
+        with TestClient(create_app(store, settings), base_url="http://localhost") as client:
+            shown = client.get(f"{HERE}?tab=history", headers={"Authorization": f"Bearer {token}"}).text
+    assert "r-1" in shown
+    assert ("/runs/" in shown) == bool(link)
+    assert link in shown

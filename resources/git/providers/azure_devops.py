@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -23,10 +24,12 @@ from resources.git.providers.calls import (
     marked,
     objects,
     one_object,
+    opened_issue,
     remote_address,
     segments,
     visibility_of,
 )
+from resources.git.providers.issues import Issue, OpenedIssue, html_body
 from resources.git.providers.payloads import Record, at, commit_id, ref_name, required_commit, text
 from resources.git.providers.provider import CONTEXT, ChangeAction, Delivery, RemoteRepository, State
 from resources.git.providers.signatures import basic_credentials, configured, is_any_equal, only_header
@@ -36,6 +39,8 @@ MAX_SUMMARY = 250
 MAX_COMMENT = 140_000
 HEADER = "X-Elder-Token"
 USER = "elder"
+WORK_ITEM = "Task"
+"""The type that every process of Azure Boards has: Basic, Agile, Scrum and CMMI."""
 
 _VERSION = {"api-version": "7.1"}
 _STATES: dict[State, str] = {"pending": "pending", "success": "succeeded", "failure": "failed", "error": "error"}
@@ -153,6 +158,29 @@ class AzureDevOps:
             "status": "closed",
         }
         ask(host, _headers(host), "POST", path, query=_VERSION, payload=payload)
+
+    def open_issue(self, host: Host, repository: str, issue: Issue) -> OpenedIssue:
+        path = f"{_work_items(repository)}/workitems/${segments(issue.kind or WORK_ITEM)}"
+        fields = {"System.Title": issue.title, "System.Description": html_body(issue), "System.Tags": "Elder"}
+        payload = [{"op": "add", "path": f"/fields/{name}", "value": value} for name, value in fields.items()]
+        headers = {**_headers(host), "Content-Type": "application/json-patch+json"}
+        return _issue(ask(host, headers, "POST", path, query=_VERSION, payload=payload).value, path)
+
+    def find_issue(self, host: Host, repository: str, marker: str, since: datetime) -> OpenedIssue | None:
+        path = _work_items(repository)
+        conditions = (
+            "[System.TeamProject] = @project",
+            f"[System.CreatedDate] >= '{since:%Y-%m-%d}'",
+            f"[System.Description] CONTAINS '{segments(marker)}'",
+        )
+        wanted = " AND ".join(conditions)
+        wanted = f"SELECT [System.Id] FROM WorkItems WHERE {wanted} ORDER BY [System.Id]"  # noqa: S608  WIQL
+        answer = ask(host, _headers(host), "POST", f"{path}/wiql", query=_VERSION, payload={"query": wanted})
+        found = payloads.records(answer.value, "workItems", limit=1)
+        if not found:
+            return None
+        item = f"{path}/workitems/{segments(identifier(found[0], 'id', path))}"
+        return _issue(ask(host, _headers(host), "GET", item, query=_VERSION).value, item)
 
     def list_repositories(self, host: Host, owner: str) -> Iterator[RemoteRepository]:
         path = f"/{segments(owner)}/_apis/git/repositories"
@@ -303,3 +331,12 @@ def _repository(found: Record) -> RemoteRepository:
         is_archived=at(found, "isDisabled") is True,
         size_kb=None if size is None else size // 1000,
     )
+
+
+def _work_items(repository: str) -> str:
+    """The API of work items of a repository's project."""
+    return _place(repository).repository.partition("/_apis/")[0] + "/_apis/wit"
+
+
+def _issue(value: object, path: str) -> OpenedIssue:
+    return opened_issue(identifier(value, "id", path), payloads.web_address(value, "_links", "html", "href"), path)

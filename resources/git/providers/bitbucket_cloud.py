@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -22,15 +23,18 @@ from resources.git.providers.calls import (
     Host,
     ask,
     identifier,
+    issues_disabled,
     marked,
     objects,
     one_object,
+    opened_issue,
     path_of_key,
     remote_address,
     segments,
     visibility_of,
     written,
 )
+from resources.git.providers.issues import Issue, OpenedIssue, markdown_body
 from resources.git.providers.payloads import Record, at, commit_id, ref_name, required_commit, text
 from resources.git.providers.provider import CONTEXT, ChangeAction, Delivery, RemoteRepository, State
 from resources.git.providers.signatures import verify_hex_digest
@@ -140,6 +144,25 @@ class BitbucketCloud:
             return
         written(host, _headers(host), path, "", payload)
 
+    def open_issue(self, host: Host, repository: str, issue: Issue) -> OpenedIssue:
+        path = f"{_path(repository)}/issues"
+        payload: Record = {"title": issue.title, "content": {"raw": markdown_body(issue)}, "kind": "bug"}
+        try:
+            answer = ask(host, _headers(host), "POST", path, payload=payload)
+        except ProviderError as error:
+            if error.reason in {"not_found", "gone"} and _is_without_issues(host, repository):
+                raise issues_disabled(repository) from error
+            raise
+        return _issue(answer.value, path)
+
+    def find_issue(self, host: Host, repository: str, marker: str, since: datetime) -> OpenedIssue | None:
+        path = f"{_path(repository)}/issues"
+        query = {"q": f"created_on >= {since:%Y-%m-%dT%H:%M:%S+00:00}", "sort": "created_on"}
+        for found in _pages(host, path, query):
+            if marker in str(at(found, "content", "raw")):
+                return _issue(found, path)
+        return None
+
     def list_repositories(self, host: Host, owner: str) -> Iterator[RemoteRepository]:
         for found in _pages(host, f"/repositories/{segments(owner)}"):
             yield _repository(found)
@@ -164,9 +187,10 @@ def _path(repository: str) -> str:
     return f"/repositories/{segments(path_of_key(repository))}"
 
 
-def _pages(host: Host, path: str) -> Iterator[Record]:
+def _pages(host: Host, path: str, query: Mapping[str, str] | None = None) -> Iterator[Record]:
     for page in range(1, MAX_PAGES + 1):
-        answer = one_object(ask(host, _headers(host), "GET", path, query={"pagelen": 100, "page": page}).value, path)
+        wanted: dict[str, str | int] = {**(query or {}), "pagelen": 100, "page": page}
+        answer = one_object(ask(host, _headers(host), "GET", path, query=wanted).value, path)
         yield from objects(answer.get("values"), path)
         if not answer.get("next"):
             return
@@ -254,3 +278,11 @@ def _repository(found: Record) -> RemoteRepository:
         size_kb=None if size is None else size // 1000,
         languages=((language, 1.0),) if language else (),
     )
+
+
+def _issue(value: object, path: str) -> OpenedIssue:
+    return opened_issue(identifier(value, "id", path), payloads.web_address(value, "links", "html", "href"), path)
+
+
+def _is_without_issues(host: Host, repository: str) -> bool:
+    return at(ask(host, _headers(host), "GET", _path(repository)).value, "has_issues") is False

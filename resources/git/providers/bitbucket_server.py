@@ -9,6 +9,7 @@ developer.atlassian.com/server/bitbucket/rest and .../how-tos/updating-build-sta
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -29,6 +30,7 @@ from resources.git.providers.calls import (
     visibility_of,
     written,
 )
+from resources.git.providers.issues import Issue, OpenedIssue
 from resources.git.providers.payloads import Record, at, commit_id, ref_name, required_commit, text
 from resources.git.providers.provider import CONTEXT, ChangeAction, Delivery, RemoteRepository, State
 from resources.git.providers.signatures import verify_hex_digest
@@ -148,6 +150,12 @@ class BitbucketServer:
                 continue  # only the author may change a comment: this one is a stranger's
             return
         written(host, _headers(host), path, "", {"text": wanted})
+
+    def open_issue(self, host: Host, repository: str, issue: Issue) -> OpenedIssue:  # noqa: ARG002  it has none
+        raise ProviderError("Bitbucket Server and Data Center have no issues of their own", "no_issues")
+
+    def find_issue(self, host: Host, repository: str, marker: str, since: datetime) -> OpenedIssue | None:  # noqa: ARG002
+        return None
 
     def list_repositories(self, host: Host, owner: str) -> Iterator[RemoteRepository]:
         for found in _pages(host, f"{_API}/projects/{segments(owner)}/repos"):

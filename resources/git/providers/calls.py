@@ -24,6 +24,7 @@ from elder_assets.audit.errors import (
     WebhookRejected,
 )
 from resources.git.circuit import Circuits, guarded, host_of
+from resources.git.providers.issues import OpenedIssue
 from resources.git.providers.payloads import Record, inert, repository_at
 from resources.git.providers.provider import Visibility
 from resources.secrets import Secret
@@ -46,6 +47,7 @@ _MEANING = {
     403: ("forbidden", "the token may not do this"),
     404: ("not_found", "there is no such thing, or the token does not see it"),
     409: ("conflict", "it is in a state that does not allow this"),
+    410: ("gone", "it was taken away, or is switched off"),
     422: ("invalid", "the host does not take these values"),
 }
 
@@ -188,7 +190,7 @@ class _Call:
 def _exchange(call: _Call, url: str, query: Mapping[str, str | int] | None) -> tuple[int, Mapping[str, str], bytes]:
     import httpx
 
-    headers = {**call.headers, **({"Content-Type": "application/json"} if call.content is not None else {})}
+    headers = {**({"Content-Type": "application/json"} if call.content is not None else {}), **call.headers}
     deadline = time.monotonic() + call.host.whole_seconds
     client = call.host.client
     try:
@@ -386,6 +388,22 @@ def visibility_of(told: str, *, is_public: bool) -> Visibility:
     """Return what the host tells; where it has no word of ours, public only when it says so."""
     known: dict[str, Visibility] = {"public": "public", "internal": "internal", "private": "private"}
     return known.get(told, "public" if is_public else "private")
+
+
+def opened_issue(number: str, url: str, asked: str) -> OpenedIssue:
+    """Return an issue that the host says is there.
+
+    Raises:
+        ProviderError: it names no http(s) address of it.
+    """
+    if not url:
+        raise ProviderError(f"{inert(asked)}: answered without the address of the issue", "garbage")
+    return OpenedIssue(number=number, url=url)
+
+
+def issues_disabled(repository: str) -> ProviderError:
+    """Return the error of a repository whose issues are switched off."""
+    return ProviderError(f"{inert(repository)} has its issues switched off at the host", "issues_disabled")
 
 
 def languages_of(sizes: Record) -> tuple[tuple[str, float], ...]:

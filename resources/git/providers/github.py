@@ -8,6 +8,7 @@ docs.github.com/en/webhooks/webhook-events-and-payloads. Calls: docs.github.com/
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -17,16 +18,19 @@ from resources.git.providers.calls import (
     Host,
     ask,
     identifier,
+    issues_disabled,
     languages_of,
     marked,
     numbered_pages,
     one_object,
+    opened_issue,
     path_of_key,
     remote_address,
     segments,
     visibility_of,
     written,
 )
+from resources.git.providers.issues import Issue, OpenedIssue, markdown_body
 from resources.git.providers.payloads import Record, at, commit_id, ref_name, required_commit, text
 from resources.git.providers.provider import CONTEXT, Action, ChangeAction, Delivery, RemoteRepository, State
 from resources.git.providers.signatures import verify_hex_digest
@@ -122,6 +126,26 @@ class GitHub:
             ask(host, _headers(host), "PATCH", f"{issues}/comments/{segments(found)}", payload=payload)
         else:
             ask(host, _headers(host), "POST", path, payload=payload)
+
+    def open_issue(self, host: Host, repository: str, issue: Issue) -> OpenedIssue:
+        path = f"/repos/{segments(path_of_key(repository))}/issues"
+        payload: Record = {"title": issue.title, "body": markdown_body(issue)}
+        try:
+            answer = ask(host, _headers(host), "POST", path, payload=payload)
+        except ProviderError as error:
+            if error.reason == "gone":
+                raise issues_disabled(repository) from error
+            raise
+        return _issue(answer.value, path)
+
+    def find_issue(self, host: Host, repository: str, marker: str, since: datetime) -> OpenedIssue | None:
+        path = f"/repos/{segments(path_of_key(repository))}/issues"
+        # the list, not the search: that one learns of a new issue later
+        query = {"state": "all", "since": f"{since:%Y-%m-%dT%H:%M:%SZ}", "sort": "created", "direction": "asc"}
+        for found in numbered_pages(host, _headers(host), path, query):
+            if marker in str(found.get("body")):
+                return _issue(found, path)
+        return None
 
     def list_repositories(self, host: Host, owner: str) -> Iterator[RemoteRepository]:
         name = segments(owner)
@@ -285,3 +309,7 @@ def _repository(found: Record, languages: tuple[tuple[str, float], ...]) -> Remo
         size_kb=payloads.number(found, "size"),
         languages=languages,
     )
+
+
+def _issue(value: object, path: str) -> OpenedIssue:
+    return opened_issue(identifier(value, "number", path), payloads.web_address(value, "html_url"), path)

@@ -16,6 +16,7 @@ import hmac
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from urllib.parse import quote, unquote
 
 from msgspec.structs import replace
@@ -26,16 +27,19 @@ from resources.git.providers.calls import (
     Host,
     ask,
     identifier,
+    issues_disabled,
     languages_of,
     marked,
     numbered_pages,
     one_object,
+    opened_issue,
     path_of_key,
     remote_address,
     segments,
     visibility_of,
     written,
 )
+from resources.git.providers.issues import Issue, OpenedIssue, markdown_body
 from resources.git.providers.payloads import Record, at, commit_id, ref_name, required_commit, text
 from resources.git.providers.provider import CONTEXT, ChangeAction, Delivery, RemoteRepository, State
 from resources.git.providers.signatures import configured, is_any_equal, only_header
@@ -155,6 +159,31 @@ class GitLab:
         path = f"{_project(repository)}/merge_requests/{change_number}/notes"
         payload: Record = {"body": marked(MARKER, body, MAX_COMMENT)}
         written(host, _headers(host), path, _own_note(host, path), payload)
+
+    def open_issue(self, host: Host, repository: str, issue: Issue) -> OpenedIssue:
+        path = f"{_project(repository)}/issues"
+        payload: Record = {"title": issue.title, "description": markdown_body(issue)}
+        try:
+            answer = ask(host, _headers(host), "POST", path, payload=payload)
+        except ProviderError as error:
+            # GitLab refuses both alike: a token that may not, and a project without issues
+            if error.reason in {"forbidden", "not_found"} and _is_without_issues(host, repository):
+                raise issues_disabled(repository) from error
+            raise
+        return _issue(answer.value, path)
+
+    def find_issue(self, host: Host, repository: str, marker: str, since: datetime) -> OpenedIssue | None:
+        path = f"{_project(repository)}/issues"
+        query = {
+            "scope": "all",
+            "created_after": f"{since:%Y-%m-%dT%H:%M:%SZ}",
+            "order_by": "created_at",
+            "sort": "asc",
+        }
+        for found in numbered_pages(host, _headers(host), path, query):
+            if marker in str(found.get("description")):
+                return _issue(found, path)
+        return None
 
     def list_repositories(self, host: Host, owner: str) -> Iterator[RemoteRepository]:
         name = _whole(owner)
@@ -325,3 +354,12 @@ def _repository(found: Record, languages: tuple[tuple[str, float], ...]) -> Remo
         size_kb=None if size is None else size // 1000,
         languages=languages,
     )
+
+
+def _issue(value: object, path: str) -> OpenedIssue:
+    return opened_issue(identifier(value, "iid", path), payloads.web_address(value, "web_url"), path)
+
+
+def _is_without_issues(host: Host, repository: str) -> bool:
+    project = ask(host, _headers(host), "GET", _project(repository)).value
+    return at(project, "issues_access_level") == "disabled" or at(project, "issues_enabled") is False

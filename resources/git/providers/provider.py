@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from resources.git.providers.calls import Host
+    from resources.git.providers.issues import Issue, OpenedIssue
 
 Action = Literal["push", "change_request", "merge_queue", "branch_deleted", "tag", "ping", "other"]
 ChangeAction = Literal["", "opened", "updated", "closed", "merged", "other"]
@@ -135,6 +138,16 @@ class GitProvider(Protocol):
 
     def comment(self, host: Host, repository: str, change_number: int, body: str) -> None:
         """Write the one comment of Elder on a change request, or update it."""
+
+    def open_issue(self, host: Host, repository: str, issue: Issue) -> OpenedIssue:
+        """Open an issue; not twice by itself: where nobody knows whether it is there, ask `find_issue`.
+
+        Raises:
+            ProviderError: `no_issues` where the host has none at all, `issues_disabled` where this repository has none.
+        """
+
+    def find_issue(self, host: Host, repository: str, marker: str, since: datetime) -> OpenedIssue | None:
+        """Return the oldest issue opened since then whose text holds the marker; None where there is none."""
 
     def list_repositories(self, host: Host, owner: str) -> Iterator[RemoteRepository]:
         """Yield the repositories of an owner that the token sees, without languages."""
