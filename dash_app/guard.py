@@ -6,6 +6,7 @@ Closed unless listed: a path that is not in OPEN_PATHS needs somebody who is kno
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -40,11 +41,14 @@ from dash_app.limits import (
 )
 from elder_assets.audit.errors import AccessRefused, ElderError, SignInNeeded, TooManyRequests
 from resources.store import Store
+from resources.uploads import SENT_BYTES_MAX
 
 OPEN_PATHS = ("/health/", "/webhooks/", "/sign-in", "/badge/", "/public/", "/assets/theme.css")
 """Served to strangers: a webhook proves itself by its signature; badges and public pages show public projects alone."""
 API_PATHS = ("/api/", "/metrics", "/ws/", "/_")
 """Where a stranger is told so, instead of being sent to the sign-in page."""
+UPLOADS = re.compile(r"/api/v1/projects/\d{1,18}/uploads")
+"""Where bodies may be larger: results of edge sites."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 FORM = "application/x-www-form-urlencoded"
@@ -183,11 +187,17 @@ def _bounded(connection: HTTPConnection, receive: Receive) -> Receive:
     """The body, bounded; refused at once when it says itself that it is too large."""
     if connection.scope["type"] == "websocket":
         return receive  # uvicorn bounds its messages
-    most = WEBHOOK_BYTES_MAX if connection.scope["path"].startswith("/webhooks/") else BODY_BYTES_MAX
+    most = _bytes_max(connection.scope["path"])
     length = connection.headers.get("content-length", "")
     if length.isdecimal() and (len(length) > 15 or int(length) > most):
         raise HTTPException(413, too_large(most))
     return bounded(receive, most)
+
+
+def _bytes_max(path: str) -> int:
+    if path.startswith("/webhooks/"):
+        return WEBHOOK_BYTES_MAX
+    return SENT_BYTES_MAX if UPLOADS.fullmatch(path) else BODY_BYTES_MAX
 
 
 def _host_name(connection: HTTPConnection) -> str:

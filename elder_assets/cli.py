@@ -11,11 +11,11 @@ import datetime as dt
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from elder_assets import cli_report
+from elder_assets import cli_report, cli_upload
 from elder_assets.cli_access import audit_log, operator, token
 from elder_assets.cli_alert import alert
 from elder_assets.cli_cache import cache
@@ -31,6 +31,9 @@ from elder_assets.cli_team import scorecard, team
 from elder_assets.cli_webhook import webhook
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from elder_assets.audit.model import Verdict
     from elder_assets.audit.suppression import Applied
     from resources.settings import Settings
 
@@ -98,6 +101,10 @@ def elder() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Show findings of another tool beside ours; may be repeated.",
 )
+@click.option(
+    "--upload", default="", metavar="SERVER", help="Judge as this control plane does, and send it the result."
+)
+@click.option("--key", default="", help="Key of the repository; default: read off the address or the origin.")
 @click.option("--all", "show_all", is_flag=True, help="Show every finding and notice.")
 @click.option("--quiet", is_flag=True, help="No progress and no report, only a failure's reason.")
 def audit(  # noqa: PLR0917 - one parameter an option
@@ -112,6 +119,8 @@ def audit(  # noqa: PLR0917 - one parameter an option
     fail_under: float | None,
     ruler_file: Path | None,
     with_sarif: tuple[Path, ...],
+    upload: str,
+    key: str,
     show_all: bool,
     quiet: bool,
 ) -> int:
@@ -119,19 +128,26 @@ def audit(  # noqa: PLR0917 - one parameter an option
     from elder_assets.audit.report import verdict_failure
 
     cli_report.check_options(form, output, has_imported=bool(with_sarif))
+    if upload:
+        cli_upload.check_options(staged=staged, baseline=baseline, magics=magics, has_ruler=ruler_file is not None)
     files = cli_report.read_files(with_sarif, _roots(target) if with_sarif else [])
-    applied = _audit(
-        target, ref, staged=staged, baseline=baseline, since=since, magics=magics, ruler_file=ruler_file, quiet=quiet
-    )
-    verdict = applied.verdict
+    wanted = _Wanted(target, ref, key, staged, baseline, since, magics, ruler_file, quiet)
     now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    imported = cli_report.beside(files, applied)
-    parts = cli_report.render(applied, form, imported, last_run=now, show_all=show_all, is_file=output is not None)
-    cli_report.write(parts, output, is_quiet=quiet and form == "text")
-    if reason := verdict_failure(verdict, fail_under):
+
+    def report(applied: Applied) -> None:
+        imported = cli_report.beside(files, applied)
+        parts = cli_report.render(applied, form, imported, last_run=now, show_all=show_all, is_file=output is not None)
+        cli_report.write(parts, output, is_quiet=quiet and form == "text")
+
+    verdict, not_sent = _audit(wanted, upload, report)
+    reason = verdict_failure(verdict, fail_under)
+    if reason:
         click.echo(f"elder: failed: {reason}", err=True)
-        return EXIT_ERROR if verdict.status.value == "error" else EXIT_FAILED
-    return 0
+    if not_sent:
+        click.echo(f"elder: not uploaded: {not_sent}", err=True)
+    if not_sent or (reason and verdict.status.value == "error"):
+        return EXIT_ERROR
+    return EXIT_FAILED if reason else 0
 
 
 def _roots(target: str) -> list[Path]:
@@ -142,30 +158,46 @@ def _roots(target: str) -> list[Path]:
     return [find_git_dir(folder.resolve())[0]] if folder.is_dir() else []
 
 
-def _audit(
-    target: str,
-    ref: str,
-    *,
-    staged: bool,
-    baseline: str | None,
-    since: str,
-    magics: tuple[str, ...],
-    ruler_file: Path | None,
-    quiet: bool,
-) -> Applied:
+class _Wanted(NamedTuple):
+    """What is to be audited, by the options."""
+
+    target: str
+    ref: str
+    key: str
+    staged: bool
+    baseline: str | None
+    since: str
+    magics: tuple[str, ...]
+    ruler_file: Path | None
+    quiet: bool
+
+
+def _audit(wanted: _Wanted, server: str, report: Callable[[Applied], None]) -> tuple[Verdict, str]:
+    """Audit, report, and send the result in where a server is named; the verdict, and why nothing was sent."""
     from resources.audits import audit_shown, changed_paths, open_source
+    from resources.git.address import checked_key
     from resources.settings import load_settings
 
-    if staged and ref != "HEAD":
+    if wanted.staged and wanted.ref != "HEAD":
         raise click.UsageError("--staged audits the index; it goes with no --ref")
-    with open_source(target, load_settings(), ref, staged=staged) as opened:
-        if since and not quiet:
-            changed = changed_paths(opened, since)
-            click.echo(f"{len(changed)} files changed since {since}", err=True)
-        progress = cli_report.file_progress(quiet=quiet)
-        applied = audit_shown(opened, baseline, ruler_file=ruler_file, magics=magics, progress=progress)
+    settings = load_settings()
+    sending = cli_upload.Sending(server, settings) if server else None
+    key = checked_key(wanted.key) if wanted.key else ""
+    with open_source(wanted.target, settings, wanted.ref, staged=wanted.staged, key=key) as opened:
+        if wanted.since and not wanted.quiet:
+            changed = changed_paths(opened, wanted.since)
+            click.echo(f"{len(changed)} files changed since {wanted.since}", err=True)
+        progress = cli_report.file_progress(quiet=wanted.quiet)
+        applied = sending.audit(opened, wanted.ref, progress) if sending else None
+        if applied is None:
+            applied = audit_shown(
+                opened, wanted.baseline, ruler_file=wanted.ruler_file, magics=wanted.magics, progress=progress
+            )
         progress("", 0, 0)
-        return applied
+        report(applied)
+        if sending and (said := sending.send(opened)) and not wanted.quiet:
+            click.echo(f"elder: {said}", err=True)
+    return applied.verdict, sending.failure if sending else ""
 
 
 @elder.command(short_help="List every rule, or print the ruler document.")

@@ -46,6 +46,8 @@ class Opened(msgspec.Struct, frozen=True):
     source: GitSource
     facts: SqliteFactStore
     key: str
+    target: str
+    """The path or address that was opened."""
     canary: Path | None = None
     """The ruler under trial, where it judges this repository instead of the built-in one."""
 
@@ -90,7 +92,7 @@ def open_source(
         )
         with source:
             is_trial = is_in_canary(repository.key, settings.canary_share)
-            yield Opened(source, facts, repository.key, settings.canary_ruler if is_trial else None)
+            yield Opened(source, facts, repository.key, target, settings.canary_ruler if is_trial else None)
 
 
 def changed_paths(opened: Opened, since: str) -> list[str]:
@@ -177,7 +179,12 @@ def central_policy(document: str, opened: Opened) -> Policy | None:
     Raises:
         ConfigurationError: it names what this Elder no longer has.
     """
-    return read_policy(document.encode(), base_ruler(opened), "central policy") if document else None
+    return central_policy_under(document, base_ruler(opened))
+
+
+def central_policy_under(document: str, own: Ruler) -> Policy | None:
+    """The same, over the ruler that policies move."""
+    return read_policy(document.encode(), own, "central policy") if document else None
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,10 +214,30 @@ def terms_for(
     Raises:
         ConfigurationError: the file holds no ruler that fits this Elder.
     """
-    own = base_ruler(opened)
-    policy, ignored = _usable_policy(opened.source.file_at(POLICY_FILE), own)
+    ruler = None if ruler_file is None else ruler_for(opened.facts, ruler_file)
+    return terms_under(base_ruler(opened), opened.source.file_at(POLICY_FILE), central, approved, ruler=ruler)
+
+
+def terms_under(
+    own: Ruler,
+    content: bytes | None,
+    central: Policy | None = None,
+    approved: Sequence[Suppression] = (),
+    *,
+    ruler: Ruler | None = None,
+) -> Terms:
+    """How a repository is judged whose `elder.yaml` has this content (None = it has none).
+
+    Args:
+        own: what policies move.
+        content: of the file at the judged commit.
+        central: policy of the owning team.
+        approved: suppressions that were asked for and granted.
+        ruler: judge by this one instead of the policies'.
+    """
+    policy, ignored = _usable_policy(content, own)
     judging = judging_policy(policy, central)
-    ruler = ruler_under(own, judging) if ruler_file is None else ruler_for(opened.facts, ruler_file)
+    ruler = ruler or ruler_under(own, judging)
     return Terms(ruler=ruler, granted=(*suppressions_of(judging, ruler), *approved, *ignored), team=policy.team)
 
 
@@ -259,6 +286,18 @@ def base_ruler(opened: Opened) -> Ruler:
     return _read_ruler(opened.canary, ruler_for(opened.facts))
 
 
+def registered_ruler(settings: Settings, key: str) -> Ruler:
+    """What policies move for a registered repository that is not open here; the same as `base_ruler`.
+
+    Raises:
+        ConfigurationError: the ruler under trial does not fit this Elder.
+    """
+    own = default_ruler()
+    if settings.canary_ruler is None or not is_in_canary(key, settings.canary_share):
+        return own
+    return _read_ruler(settings.canary_ruler, own)
+
+
 def ruler_for(facts: FactStore, file: Path | None = None) -> Ruler:
     """The ruler of a file, else the built-in one; the latter is kept, since making it loads every rule.
 
@@ -297,7 +336,7 @@ def judge_opened(
         SourceError: the repository cannot be read.
         ConfigurationError: a named magic does not exist.
     """
-    judged = _kept(opened, ruler, baseline)
+    judged = kept(opened, ruler, baseline)
     if judged is not None:
         return _only(judged, magics)
     from elder_assets.audit import engine  # brings every rule and its parsers along
@@ -312,7 +351,8 @@ def judge_opened(
     )
 
 
-def _kept(opened: Opened, ruler: Ruler, baseline: str | None) -> Judged | None:
+def kept(opened: Opened, ruler: Ruler, baseline: str | None) -> Judged | None:
+    """What the rules said before about the same commit, by the same limits; None where nothing was kept."""
     source = opened.source
     if not source.commit or source.is_staged or not source.is_complete:
         return None

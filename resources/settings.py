@@ -78,6 +78,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     alert_hosts: frozenset[str] = frozenset()
     """ELDER_ALERT_HOSTS: hosts inside the network, `host` or `host:port`, that alerts may be sent to."""
 
+    token: Secret | None = None
+    """ELDER_TOKEN: token of a control plane that audits are uploaded to (`elder audit --upload`)."""
+
     @property
     def store_url(self) -> str:
         """SQLAlchemy address of the results store."""
@@ -150,6 +153,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         secrets=Secrets(dict(environment)),  # the process's own cannot be handed to other processes
         alert_secrets=_alert_secrets(environment),
         alert_hosts=_hosts(environment, "ELDER_ALERT_HOSTS"),
+        token=_token(environment, "ELDER_TOKEN"),
     )
 
 
@@ -219,6 +223,13 @@ def _key(environment: Mapping[str, str], name: str) -> Secret | None:
     given = environment.get(name, "").strip()
     if given and len(given) < KEY_CHARACTERS_MIN:
         raise ConfigurationError(name, "a short text", f"at least {KEY_CHARACTERS_MIN} characters, by chance")
+    return Secret(given) if given else None
+
+
+def _token(environment: Mapping[str, str], name: str) -> Secret | None:
+    given = environment.get(name, "").strip()
+    if not given.isascii() or not given.isprintable() or " " in given:  # it goes into a header
+        raise ConfigurationError(name, "another text", "a token, as `elder token create` prints it")
     return Secret(given) if given else None
 
 

@@ -221,6 +221,7 @@ class AuditOut(Answer):
     score: float | None
     ruler: str
     run_id: str | None
+    uploaded_by: str | None = Field(description="who sent it in (`elder audit --upload`); null when made here")
     open: int | None
     new: int | None
     reopened: int | None
@@ -259,6 +260,27 @@ class AuditPage(Page):
     results: list[AuditOut]
     trend_data: list[TrendPoint]
     summary_statistics: SummaryStatistics
+
+
+class OriginIn(Request):
+    """The commit that wrote a finding's line, and the change that brought it to the branch."""
+
+    finding_id: Annotated[int, Field(ge=1, le=BIGGEST_ID)]
+    commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+    change: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+    at: Annotated[int, Field(ge=-(2**53), le=2**53, description="seconds since the epoch, UTC")]
+
+
+class OriginsIn(Request):
+    """Commits that brought new findings."""
+
+    origins: Annotated[list[OriginIn], Field(max_length=50)]
+
+
+class OriginsOut(Answer):
+    """What became of them."""
+
+    named: int
 
 
 class TriggerIn(Request):

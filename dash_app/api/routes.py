@@ -10,7 +10,19 @@ from fastapi.responses import JSONResponse
 from starlette.routing import Match
 
 from dash_app import sign_in
-from dash_app.api import alerts_out, audits, deliveries, findings, health, live, platform, projects, teams, tokens
+from dash_app.api import (
+    alerts_out,
+    audits,
+    deliveries,
+    findings,
+    health,
+    live,
+    platform,
+    projects,
+    teams,
+    tokens,
+    uploads,
+)
 from dash_app.api.alerts_in import alerts_router
 from dash_app.api.errors import PROBLEM_JSON, problem
 from dash_app.api.models import Problem
@@ -41,7 +53,7 @@ def add_routes(app: FastAPI, store: Store, settings: Settings) -> None:
     app.include_router(deliveries.router)
     app.include_router(alerts_out.router)
     app.include_router(alerts_router(store, settings))  # before the webhooks, which take any provider's name
-    for topic in (projects, audits, findings, teams, platform, live):
+    for topic in (projects, audits, uploads, findings, teams, platform, live):
         app.include_router(topic.router, responses=PROBLEMS if topic is not live else None)
     app.include_router(webhooks_router(store, settings))
     for prefix in ("/api", "/webhooks", "/ws", "/health"):

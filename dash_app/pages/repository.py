@@ -475,11 +475,19 @@ def _audits(request: PageRequest, audits: Sequence[Mapping[str, Any]]) -> Compon
             parts.number(audit["open"]),
             html.Code(audit["ruler"][:8]),
             parts.moment(audit["audited_at"]),
-            run_link(request, audit["run_id"]),
+            _made_by(request, audit),
         )
         for audit in audits
     ]
     return parts.section(title, parts.table(request, title, columns, rows), aside=compare)
+
+
+def _made_by(request: PageRequest, audit: Mapping[str, Any]) -> Component:
+    """The run that made an audit, or who sent it in."""
+    by = audit["uploaded_by"]
+    if by is None:
+        return run_link(request, audit["run_id"])
+    return parts.plain_text(request.t.gettext("uploaded by %(name)s") % {"name": by})
 
 
 def _failures(request: PageRequest, failures: Sequence[Mapping[str, Any]]) -> Component:

@@ -15,6 +15,8 @@ from elder_assets.checks.inside_run import EVERY_RULE_ANSWERS, FRAME_SCHEMA, che
 from elder_assets.partitions import FINDINGS_GROUP, OWNERS, REPOSITORY, findings_asset
 from resources.dagster_resources import ElderResource
 
+KIN = "kin"
+"""Fingerprint to what findings that are alike share: no column of the frames, but the lives of findings need it."""
 SHOWN_FINDINGS_MAX = 20
 """Findings in the table of a materialisation; all of them are in the results store."""
 
@@ -56,7 +58,7 @@ def _findings_asset(magic: Magic) -> dg.AssetsDefinition:
         yield rules_result(name, result)
         yield from checked(name, schema_result(name, output))
         yield dg.MaterializeResult(
-            value={"reference": reference.plain(), **output},
+            value={"reference": reference.plain(), KIN: {one.fingerprint: one.kin for one in found}, **output},
             metadata={**common_metadata(collected, reference), **_said(result, found)},
         )
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
+import msgspec
 
+from elder_assets.assets.findings import KIN
 from elder_assets.assets.progress import complete, record_once
 from elder_assets.assets.session import (
     Reference,
@@ -111,11 +113,18 @@ def _verdict(reference: Reference, ruler: Ruler, facts: RepositoryFacts, judged:
         if part["reference"] != reference.plain():
             msg = f"{findings_asset(magic.name)} is of another audit; materialise it again for {reference.repository}"
             raise dg.Failure(msg, allow_retries=False)
-        found, outcomes = findings_of(part[FINDINGS.name]), outcomes_of(part[OUTCOMES.name])
+        found, outcomes = _found(part), outcomes_of(part[OUTCOMES.name])
         duration_ms = sum(outcome.duration_ms for outcome in outcomes)
         results.append(score_magic(magic.name, outcomes, found, ruler, duration_ms=duration_ms))
         findings.extend(found)
     return assemble(describe(facts), ruler, results, findings)
+
+
+def _found(part: dict[str, Any]) -> list[Finding]:
+    """The findings of one magic with their kin."""
+    known = part.get(KIN, {})  # absent where an older Elder wrote the part
+    found = findings_of(part[FINDINGS.name])
+    return [msgspec.structs.replace(finding, kin=known.get(finding.fingerprint, "")) for finding in found]
 
 
 def _table(verdict: Verdict) -> str:

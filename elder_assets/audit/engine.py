@@ -98,6 +98,18 @@ def audit_judged(
 ) -> Judged:
     """What the rules say; kept when it is all they have to say. See `audit`."""
     facts = collect(source, store, baseline, rules=rules, progress=progress)
+    return judge_collected(facts, store, ruler, rules=rules, magics=magics)
+
+
+def judge_collected(
+    facts: RepositoryFacts,
+    store: FactStore,
+    ruler: Ruler,
+    *,
+    rules: Catalogue | None = None,
+    magics: Collection[str] | None = None,
+) -> Judged:
+    """What the rules say about facts that were collected; kept when it is all they have to say."""
     judged = judge(facts, limits_of(ruler), rules=rules, magics=magics)
     judged = msgspec.structs.replace(judged, directed=directed(facts))
     if (

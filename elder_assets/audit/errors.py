@@ -18,6 +18,7 @@
     │   ├── SignInNeeded            nobody knows who asks
     │   └── TooManyRequests         whoever asks must wait; says how long
     ├── FrameRefused            a frame breaks its schema; names the columns and rows
+    ├── UploadFailed            a result could not be handed to a control plane; says why
     ├── DeliveryFailed          a notice could not be delivered, and would not be by trying again
     │   └── DeliveryDelayed         the receiver is busy, slow or away; says when to try again if it told
     └── WebhookRejected         a webhook is not what it claims to be; carries the HTTP status to answer
@@ -127,6 +128,10 @@ class TooManyRequests(AccessRefused, Transient):
 
 class FrameRefused(ElderError):
     """A frame breaks its schema; the message names each column with the first rows that are wrong."""
+
+
+class UploadFailed(ElderError):
+    """A result could not be handed to a control plane; says why, and what to do."""
 
 
 class DeliveryFailed(ElderError):

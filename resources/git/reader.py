@@ -83,6 +83,11 @@ class GitSource:
         self._objects.close()
 
     @property
+    def git_dir(self) -> Path:
+        """The bare repository that is read: ours, with objects of another one where it was a path."""
+        return self._git_dir
+
+    @property
     def commit(self) -> str:
         """The audited commit; '' for a staged tree before the first commit."""
         return self._commit

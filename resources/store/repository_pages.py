@@ -107,14 +107,15 @@ class RepositoryPages(Pages):
     def audits_of(self, repository_id: int, limit: int = AUDITS_SHOWN) -> list[Row]:
         """The last audits, newest first.
 
-        id, kind, audited_at, run_id, commit, as_of, ruler, and of default audits the columns of `audit_counts`.
+        id, kind, audited_at, run_id, uploaded_by, commit, as_of, ruler, and of default audits the columns of
+        `audit_counts`.
         """
         audits, snapshots, counts = tables.audits, tables.snapshots, tables.audit_counts
         names = ("score", "status", "open", "new", "unveiled", "reopened", "fixed", "removed", "suppressed")
         own = sa.select(snapshots.c.id).where(snapshots.c.repository_id == repository_id)
         statement = (
             sa.select(
-                audits.c.id, audits.c.kind, audits.c.audited_at, audits.c.run_id,
+                audits.c.id, audits.c.kind, audits.c.audited_at, audits.c.run_id, audits.c.uploaded_by,
                 snapshots.c.commit, snapshots.c.as_of, snapshots.c.ruler,
                 *(counts.c[name] for name in names),
             )
@@ -172,11 +173,11 @@ class RepositoryPages(Pages):
         return dict(row)
 
     def lineage(self, audit_id: int | None) -> Row | None:
-        """The audit behind a finding: audit, snapshot, ruler, run_id, audited_at, commit, delivery (inbox row)."""
+        """The audit behind a finding: audit, snapshot, ruler, run_id, uploaded_by, audited_at, commit, delivery."""
         audits, snapshots, inbox = tables.audits, tables.snapshots, tables.inbox
         statement = (
             sa.select(
-                audits.c.id.label("audit"), audits.c.audited_at, audits.c.run_id, audits.c.kind,
+                audits.c.id.label("audit"), audits.c.audited_at, audits.c.run_id, audits.c.kind, audits.c.uploaded_by,
                 snapshots.c.id.label("snapshot"), snapshots.c.ruler, snapshots.c.commit, snapshots.c.tree,
             )
             .join(snapshots, snapshots.c.id == audits.c.snapshot_id)

@@ -60,13 +60,13 @@ class Results(AuditLog):
     ) -> list[Row]:
         """Audits of a repository, newest first.
 
-        id, commit, as_of, audited_at, kind, status, reason, score, ruler, run_id, eligible_files; of kind default also
-        open, new, reopened, fixed, suppressed.
+        id, commit, as_of, audited_at, kind, status, reason, score, ruler, run_id, uploaded_by, eligible_files; of kind
+        default also open, new, reopened, fixed, suppressed.
         """
         audits, snapshots, counts = tables.audits, tables.snapshots, tables.audit_counts
         statement = (
             sa.select(
-                *(audits.c[name] for name in ("id", "kind", "audited_at", "run_id")),
+                *(audits.c[name] for name in ("id", "kind", "audited_at", "run_id", "uploaded_by")),
                 *(snapshots.c[name] for name in ("commit", "as_of", "ruler", "reason", "eligible_files")),
                 sa.func.coalesce(counts.c.status, snapshots.c.status).label("status"),
                 sa.func.coalesce(counts.c.score, snapshots.c.score).label("score"),

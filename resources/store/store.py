@@ -178,6 +178,8 @@ class Store(
         run_id: str | None = None,
         kind: str | None = None,
         observed: Observed | None = None,
+        *,
+        uploaded_by: str | None = None,
     ) -> int:
         """Keep a verdict, in one transaction, and return the id of its snapshot.
 
@@ -189,6 +191,7 @@ class Store(
             run_id: of the Dagster run.
             kind: why it was audited, when it is not the snapshot's own kind.
             observed: what else the audit saw; then, for kind default, the findings' lives go on (D12, D13).
+            uploaded_by: who sent it in, when the platform did not make it itself.
 
         Raises:
             RepositoryNotFound: the repository is not registered.
@@ -218,6 +221,7 @@ class Store(
                 "audited_at": audited_at,
                 "run_id": run_id,
                 "content_digest": content_digest(verdict),
+                "uploaded_by": None if uploaded_by is None else storable(uploaded_by),
             }
             audit_id = connection.scalars(sa.insert(tables.audits).returning(tables.audits.c.id), event).one()
             if observed is not None and event["kind"] == DEFAULT:
@@ -230,6 +234,9 @@ class Store(
                     audited_at=audited_at,
                 )
                 self._advance(connection, repository.id, audit, verdict, observed)
+            if uploaded_by is not None:
+                detail = {"commit": verdict.snapshot.commit, "kind": event["kind"], "audit_id": audit_id}
+                self._log(connection, uploaded_by, "audit.upload", repository.key, detail)
             return snapshot_id
 
     def last_audited_commit(self, repository: str, other_than: str = "") -> str | None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0005"
+REVISION = "0006"
 """Newest migration; a test compares it with `migrations/versions/`."""
 
 POSTGRESQL_SCHEMA = "elder"
@@ -118,6 +118,7 @@ audits = sa.Table(
     sa.Column("audited_at", UtcDateTime, nullable=False, comment="knowledge time"),
     sa.Column("run_id", sa.Text),
     sa.Column("content_digest", sa.Text, nullable=False, comment="equal for equal audit keys, else META005"),
+    sa.Column("uploaded_by", sa.Text, comment="who sent it in; null when the platform made it itself"),
     sa.Index(None, "snapshot_id"),
 )
 

@@ -424,6 +424,7 @@ def addressed(path: str, side: Side) -> str:
 BODIES = {
     f"{API}/projects/{{project_id}}/audit/trigger": {},
     f"{API}/projects/{{project_id}}": {"name": "mine now"},
+    f"{API}/projects/{{project_id}}/uploads/origins": {"origins": []},
     f"{API}/projects/{{project_id}}/suppressions": {
         "rule": "TDD001",
         "path": "a",
