@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 import sqlalchemy as sa  # noqa: E402
 
+from benchmarks import fleet_work  # noqa: E402
 from elder_assets.audit.registry import MAGIC_ORDER, catalogue  # noqa: E402
 from elder_assets.audit.ruler import default_ruler  # noqa: E402
 from resources.store import open_store, tables  # noqa: E402
@@ -39,7 +40,7 @@ STANDINGS = ("open",) * 34 + ("suppressed",) * 2 + ("fixed",) * 60 + ("removed",
 """Of a hundred findings; most of what was ever found is fixed."""
 
 
-class _Plan:
+class Plan:
     """Numbers and choices that every table shares."""
 
     def __init__(self, repositories: int, weeks: int, findings: int, seed: int, last: dt.date) -> None:
@@ -88,7 +89,7 @@ def fill(
     """
     open_store(store_url).close()
     today = dt.datetime.now(dt.UTC).date()
-    plan = _Plan(repositories, weeks, findings, seed, last or today - dt.timedelta(days=today.weekday() + 7))
+    plan = Plan(repositories, weeks, findings, seed, last or today - dt.timedelta(days=today.weekday() + 7))
     engine = make_engine(sa.make_url(store_url))
     with engine.connect().execution_options(elder_write=True) as connection, connection.begin():
         for table, rows in _content(plan):
@@ -101,9 +102,10 @@ def fill(
     engine.dispose()
     with open_store(store_url) as store:
         store.rebuild_weeks()
+        fleet_work.keep_log(store, 20 * repositories)
 
 
-def _content(plan: _Plan) -> Iterator[tuple[sa.Table, Iterable[dict[str, Any]]]]:
+def _content(plan: Plan) -> Iterator[tuple[sa.Table, Iterable[dict[str, Any]]]]:
     yield tables.teams, _teams(plan)
     yield tables.repositories, _repositories(plan)
     yield tables.memberships, _memberships(plan)
@@ -121,12 +123,22 @@ def _content(plan: _Plan) -> Iterator[tuple[sa.Table, Iterable[dict[str, Any]]]]
     yield tables.gates, _gates(plan)
     yield tables.inbox, _inbox(plan)
     yield tables.live_events, _live_events(plan)
+    yield from _work(plan)
+
+
+def _work(plan: Plan) -> Iterator[tuple[sa.Table, Iterable[dict[str, Any]]]]:
+    """What the pages about work in progress show beside gates and deliveries."""
+    yield tables.latest_files, fleet_work.files(plan)
+    yield tables.audit_failures, fleet_work.failures(plan)
+    yield tables.channels, fleet_work.channels(plan)
+    yield tables.alert_decisions, fleet_work.decisions(plan)
+    yield tables.notices, fleet_work.notices(plan)
 
 
 # --- who there is --------------------------------------------------------------------------------------------
 
 
-def _teams(plan: _Plan) -> Iterator[dict[str, Any]]:
+def _teams(plan: Plan) -> Iterator[dict[str, Any]]:
     for team in plan.teams:
         yield {"id": team, "key": f"team-{team:02}", "name": f"Team {team}", "added_at": plan.at(0)}
 
@@ -135,18 +147,18 @@ def _key(repository: int) -> str:
     return f"git.example.com/{FOLDERS[repository % len(FOLDERS)]}/service-{repository:03}"
 
 
-def _repositories(plan: _Plan) -> Iterator[dict[str, Any]]:
+def _repositories(plan: Plan) -> Iterator[dict[str, Any]]:
     for number in plan.repositories:
         key = _key(number)
         yield {"id": number, "key": key, "url": f"https://{key}", "team_id": plan.team(number), "added_at": plan.at(0)}
 
 
-def _memberships(plan: _Plan) -> Iterator[dict[str, Any]]:
+def _memberships(plan: Plan) -> Iterator[dict[str, Any]]:
     for number in plan.repositories:
         yield {"id": number, "repository_id": number, "team_id": plan.team(number), "origin": "registry", "since": plan.at(0)}  # fmt: skip # noqa: E501
 
 
-def _projects(plan: _Plan) -> Iterator[dict[str, Any]]:
+def _projects(plan: Plan) -> Iterator[dict[str, Any]]:
     for number in plan.repositories:
         yield {
             "repository_id": number,
@@ -178,13 +190,13 @@ def _commit(snapshot: int) -> str:
     return hashlib.sha1(str(snapshot).encode(), usedforsecurity=False).hexdigest()
 
 
-def _weeks(plan: _Plan) -> Iterator[tuple[int, int]]:
+def _weeks(plan: Plan) -> Iterator[tuple[int, int]]:
     for repository in plan.repositories:
         for week in range(len(plan.mondays)):
             yield repository, week
 
 
-def _snapshots(plan: _Plan) -> Iterator[dict[str, Any]]:
+def _snapshots(plan: Plan) -> Iterator[dict[str, Any]]:
     for repository, week in _weeks(plan):
         number, score = plan.snapshot(repository, week), plan.score(repository, week)
         commit = _commit(number)
@@ -217,7 +229,7 @@ def _status(score: float) -> str:
     return "passed" if score >= 80 else "warning" if score >= 50 else "failed"
 
 
-def _audits(plan: _Plan) -> Iterator[dict[str, Any]]:
+def _audits(plan: Plan) -> Iterator[dict[str, Any]]:
     for repository, week in _weeks(plan):
         number = plan.snapshot(repository, week)
         yield {
@@ -229,7 +241,7 @@ def _audits(plan: _Plan) -> Iterator[dict[str, Any]]:
         }
 
 
-def _magic(plan: _Plan, repository: int, week: int, index: int, magic: str) -> dict[str, Any]:
+def _magic(plan: Plan, repository: int, week: int, index: int, magic: str) -> dict[str, Any]:
     score = plan.score(repository, week, index)
     return {
         "magic": magic,
@@ -242,14 +254,14 @@ def _magic(plan: _Plan, repository: int, week: int, index: int, magic: str) -> d
     }
 
 
-def _scores(plan: _Plan) -> Iterator[dict[str, Any]]:
+def _scores(plan: Plan) -> Iterator[dict[str, Any]]:
     for repository, week in _weeks(plan):
         for index, magic in enumerate(MAGIC_ORDER, 1):
             row = _magic(plan, repository, week, index, magic)
             yield {"snapshot_id": plan.snapshot(repository, week), **row, "suggestions": 5, "duration_ms": 900.0}
 
 
-def _week_scores(plan: _Plan) -> Iterator[dict[str, Any]]:
+def _week_scores(plan: Plan) -> Iterator[dict[str, Any]]:
     number = 0
     for repository, week in _weeks(plan):
         for index, magic in enumerate(("", *MAGIC_ORDER)):
@@ -269,7 +281,7 @@ def _week_scores(plan: _Plan) -> Iterator[dict[str, Any]]:
             }
 
 
-def _audit_counts(plan: _Plan) -> Iterator[dict[str, Any]]:
+def _audit_counts(plan: Plan) -> Iterator[dict[str, Any]]:
     for repository, week in _weeks(plan):
         total, score = plan.findings_of[repository - 1], plan.score(repository, week)
         brought = total // len(plan.mondays)
@@ -293,7 +305,7 @@ def _audit_counts(plan: _Plan) -> Iterator[dict[str, Any]]:
         }
 
 
-def _scorecards(plan: _Plan) -> Iterator[dict[str, Any]]:
+def _scorecards(plan: Plan) -> Iterator[dict[str, Any]]:
     number = 0
     for repository, week in _weeks(plan):
         for index, magic in enumerate(("", *MAGIC_ORDER)):
@@ -320,7 +332,7 @@ def _scorecards(plan: _Plan) -> Iterator[dict[str, Any]]:
             }
 
 
-def _latest_magics(plan: _Plan) -> Iterator[dict[str, Any]]:
+def _latest_magics(plan: Plan) -> Iterator[dict[str, Any]]:
     last = len(plan.mondays) - 1
     for repository in plan.repositories:
         for index, magic in enumerate(MAGIC_ORDER, 1):
@@ -338,7 +350,7 @@ def _latest_magics(plan: _Plan) -> Iterator[dict[str, Any]]:
 # --- findings ------------------------------------------------------------------------------------------------
 
 
-def _lives(plan: _Plan) -> Iterator[tuple[int, int, str, int, int | None]]:
+def _lives(plan: Plan) -> Iterator[tuple[int, int, str, int, int | None]]:
     """Id, repository, standing, first week and the week that closed it; the same each time it is asked."""
     choose = random.Random(len(plan.repositories))  # noqa: S311 - as above
     last, number = len(plan.mondays) - 1, 0
@@ -351,7 +363,7 @@ def _lives(plan: _Plan) -> Iterator[tuple[int, int, str, int, int | None]]:
             yield number, repository, standing, first, closed
 
 
-def _finding_states(plan: _Plan) -> Iterator[dict[str, Any]]:
+def _finding_states(plan: Plan) -> Iterator[dict[str, Any]]:
     choose = plan.random.random
     suppression = {"reason": "checked by hand", "until": "2026-12-31", "origin": "request", "place": "request 1"}
     for number, repository, standing, first, closed in _lives(plan):
@@ -391,7 +403,7 @@ def _finding_states(plan: _Plan) -> Iterator[dict[str, Any]]:
         }
 
 
-def _finding_events(plan: _Plan) -> Iterator[dict[str, Any]]:
+def _finding_events(plan: Plan) -> Iterator[dict[str, Any]]:
     event_number = 0
     for number, repository, standing, first, closed in _lives(plan):
         for event, week in (("new", first), (standing, closed)):
@@ -416,7 +428,7 @@ def _finding_events(plan: _Plan) -> Iterator[dict[str, Any]]:
 # --- what was asked and told ---------------------------------------------------------------------------------
 
 
-def _gates(plan: _Plan) -> Iterator[dict[str, Any]]:
+def _gates(plan: Plan) -> Iterator[dict[str, Any]]:
     for number, (repository, week) in enumerate(_weeks(plan), 1):
         failing = number % 4 == 0
         yield {
@@ -438,7 +450,7 @@ def _gates(plan: _Plan) -> Iterator[dict[str, Any]]:
         }
 
 
-def _inbox(plan: _Plan) -> Iterator[dict[str, Any]]:
+def _inbox(plan: Plan) -> Iterator[dict[str, Any]]:
     for number, (repository, week) in enumerate(_weeks(plan), 1):
         commit = _commit(plan.snapshot(repository, week))
         yield {
@@ -462,7 +474,7 @@ def _inbox(plan: _Plan) -> Iterator[dict[str, Any]]:
         }
 
 
-def _live_events(plan: _Plan) -> Iterator[dict[str, Any]]:
+def _live_events(plan: Plan) -> Iterator[dict[str, Any]]:
     for number, (repository, week) in enumerate(_weeks(plan), 1):
         document = {"commit": _commit(number), "status": "passed"}
         yield {"id": number, "repository_id": repository, "event": "audit_completed", "document": document, "at": plan.at(week)}  # fmt: skip # noqa: E501
