@@ -227,7 +227,7 @@ def addresses(store: Store) -> dict[str, tuple[str, list[Act]]]:
     """The pages of a store: of the repository with most open findings, and of a public one."""
     rows, _ = store.fleet_page(RepositoryFilter(sort="open", is_descending=True, limit=1), before="2000-01-01")
     audits = [audit["id"] for audit in store.audits_of(rows[0]["id"])]
-    public = next((one.key for one in store.projects() if one.is_public), '')
+    public = next((one.key for one in store.projects() if one.is_public), "")
     numbers = {"{first}": str(audits[8]), "{second}": str(audits[0]), "{other}": str(audits[4])}
     found = {}
     for name, (address, acts) in pages_of(rows[0]["repository"], public).items():

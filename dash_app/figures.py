@@ -1,4 +1,7 @@
-"""Figures as pure functions from rows to plotly, in one visual language.
+"""Figures as pure functions from rows to what plotly.js draws, in one visual language.
+
+They are plain values: `plotly.graph_objects` checks each property of a figure at each look, which cost more than the
+look's queries. The tests check every figure by it instead.
 
 Colours are told apart without red or green sight (Okabe and Ito, 2008, adapted to both grounds) and are never the only
 sign. Texts and grids take the colours of the page: theme.css sets them, so that one figure serves light and dark.
@@ -9,8 +12,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-import plotly.graph_objects as go
 
 from elder_assets.audit.report import plain
 
@@ -36,28 +37,52 @@ RISK_SCALE = ((0.0, "#9fc5b8"), (0.5, "#e3b261"), (1.0, "#c2455a"))
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'Noto Sans CJK JP', sans-serif"
 
 
-def laid_out(figure: go.Figure, title: str, *, x: str = "", y: str = "", height: int = 300) -> go.Figure:
-    """A figure in the one language of all: title at the left, axes with their units, nothing superfluous."""
-    figure.update_layout(
-        template="none",
-        title={"text": title, "x": 0, "xanchor": "left", "xref": "container", "y": 1, "yanchor": "top",
-               "pad": {"t": 10, "l": 2}, "font": {"size": 15, "weight": 600}},
-        height=height,
-        margin={"l": 52, "r": 12, "t": 46, "b": 44},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": FONT, "size": 12.5},
-        hovermode="x unified",
-        hoverlabel={"font": {"family": FONT, "size": 12.5}},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        showlegend=False,
-        dragmode=False,
-        bargap=0.35,
-    )  # fmt: skip
+Figure = dict[str, Any]
+"""data: traces; layout: as https://plotly.com/javascript/reference/ names both."""
+Trace = dict[str, Any]
+
+
+def laid_out(
+    traces: Sequence[Trace], title: str, *, x: str = "", y: str = "", height: int = 300, **changes: Any
+) -> Figure:
+    """A figure in the one language of all: title at the left, axes with their units, nothing superfluous.
+
+    Args:
+        traces: what is drawn.
+        title: of the figure.
+        x: name of the horizontal axis, with its unit.
+        y: of the vertical one.
+        height: in pixels.
+        changes: of the layout; what is nested is changed within.
+    """
     axis = {"fixedrange": True, "zeroline": False, "automargin": True}
-    figure.update_xaxes(**axis, showgrid=False, title={"text": x, "font": {"size": 12}})
-    figure.update_yaxes(**axis, showgrid=True, gridwidth=1, title={"text": y, "font": {"size": 12}})
-    return figure
+    layout = {
+        "title": {"text": title, "x": 0, "xanchor": "left", "xref": "container", "y": 1, "yanchor": "top",
+                  "pad": {"t": 10, "l": 2}, "font": {"size": 15, "weight": 600}},
+        "height": height,
+        "margin": {"l": 52, "r": 12, "t": 46, "b": 44},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": FONT, "size": 12.5},
+        "hovermode": "x unified",
+        "hoverlabel": {"font": {"family": FONT, "size": 12.5}},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "showlegend": False,
+        "dragmode": False,
+        "bargap": 0.35,
+        "xaxis": {**axis, "showgrid": False, "title": {"text": x, "font": {"size": 12}}},
+        "yaxis": {**axis, "showgrid": True, "gridwidth": 1, "title": {"text": y, "font": {"size": 12}}},
+    }  # fmt: skip
+    return {"data": list(traces), "layout": _changed(layout, changes)}
+
+
+def _changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with changes; where both have a mapping, with the changes within."""
+    nested = {
+        name: _changed(values[name], value) if isinstance(value, dict) and isinstance(values.get(name), dict) else value
+        for name, value in changes.items()
+    }
+    return {**values, **nested}
 
 
 def weeks_of_fleet(rows: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
@@ -75,7 +100,7 @@ def weeks_of_fleet(rows: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
     return found
 
 
-def fleet_trend(weeks: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> go.Figure:
+def fleet_trend(weeks: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> Figure:
     """Mean score by week, with the half of the repositories around the middle as a band.
 
     Args:
@@ -83,38 +108,45 @@ def fleet_trend(weeks: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) ->
         texts: title, score, week, mean, half.
     """
     days = [row["week"] for row in weeks]
-    figure = go.Figure()
-    figure.add_scatter(x=days, y=[row["high"] for row in weeks], mode="lines", line={"width": 0}, hoverinfo="skip")
-    figure.add_scatter(
-        x=days,
-        y=[row["low"] for row in weeks],
-        mode="lines",
-        line={"width": 0},
-        fill="tonexty",
-        fillcolor=BAND,
-        name=texts["half"],
-        customdata=[row["high"] for row in weeks],
-        hovertemplate="%{y:.1f} – %{customdata:.1f}",
-    )
-    figure.add_scatter(
-        x=days,
-        y=[row["mean"] for row in weeks],
-        mode="lines" if len(weeks) > 1 else "markers",
-        line={"color": LINE, "width": 2.5},
-        marker={"color": LINE, "size": 9},
-        name=texts["mean"],
-        hovertemplate="%{y:.1f}",
-    )
-    laid_out(figure, texts["title"], x=texts["week"], y=texts["score"], height=290)
-    _score_axis(figure, [value for row in weeks for value in (row["low"], row["high"], row["mean"])])
-    return figure
+    edge = {"type": "scatter", "x": days, "mode": "lines", "line": {"width": 0}}
+    traces: list[Trace] = [
+        {**edge, "y": [row["high"] for row in weeks], "hoverinfo": "skip"},
+        {
+            **edge,
+            "y": [row["low"] for row in weeks],
+            "fill": "tonexty",
+            "fillcolor": BAND,
+            "name": texts["half"],
+            "customdata": [row["high"] for row in weeks],
+            "hovertemplate": "%{y:.1f} – %{customdata:.1f}",
+        },
+        _line(days, [row["mean"] for row in weeks], texts["mean"]),
+    ]
+    scores = [value for row in weeks for value in (row["low"], row["high"], row["mean"])]
+    axis = {"range": _score_range(scores)}
+    return laid_out(traces, texts["title"], x=texts["week"], y=texts["score"], height=290, yaxis=axis)
 
 
-def _score_axis(figure: go.Figure, values: Sequence[float]) -> None:
+def _line(days: Sequence[str], scores: Sequence[float | None], name: str) -> Trace:
+    """The course of a score; a single one is a dot."""
+    return {
+        "type": "scatter",
+        "x": list(days),
+        "y": list(scores),
+        "mode": "lines" if len(days) > 1 else "markers",
+        "line": {"color": LINE, "width": 2.5},
+        "marker": {"color": LINE, "size": 9},
+        "connectgaps": False,
+        "name": name,
+        "hovertemplate": "%{y:.1f}",
+    }
+
+
+def _score_range(values: Sequence[float]) -> list[float]:
     """An axis of points that shows change and never hides that 100 is the end."""
     low, high = min(values, default=0.0), max(values, default=100.0)
     room = max((high - low) * 0.15, 2.0)
-    figure.update_yaxes(range=[max(0.0, low - room), min(101.0, high + room)])
+    return [max(0.0, low - room), min(101.0, high + room)]
 
 
 def escaped(text: str, limit: int = 80) -> str:
@@ -129,7 +161,7 @@ def repository_trend(
     rulers: Sequence[tuple[Any, str]],
     gates: Sequence[Mapping[str, Any]],
     texts: Mapping[str, str],
-) -> go.Figure:
+) -> Figure:
     """Score of a repository by week, with what happened on the way.
 
     Args:
@@ -138,66 +170,62 @@ def repository_trend(
         gates: gates that failed: judged_at, title.
         texts: title, score, week, whole, ruler, gate.
     """
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[row["week"] for row in weeks],
-        y=[row["score"] for row in weeks],
-        mode="lines" if len(weeks) > 1 else "markers",
-        line={"color": LINE, "width": 2.5},
-        marker={"color": LINE, "size": 9},
-        connectgaps=False,
-        name=texts["whole"],
-        hovertemplate="%{y:.1f}",
-    )
     known = [row["score"] for row in weeks if row["score"] is not None]
     level = min(known, default=50.0)
     exchanged = [(at, f"{texts['ruler']} {digest[:8]}") for at, digest in rulers]
-    _events(figure, exchanged, level, {"symbol": "diamond", "color": SERIES[3]})
     failed = [(gate["judged_at"], escaped(f"{texts['gate']}: {gate['title']}")) for gate in gates]
-    _events(figure, failed, level, {"symbol": "x", "color": SEVERITY_COLOURS["high"]})
-    laid_out(figure, texts["title"], x=texts["week"], y=texts["score"], height=270)
-    _score_axis(figure, known)
-    return figure
+    traces = [
+        _line([row["week"] for row in weeks], [row["score"] for row in weeks], texts["whole"]),
+        *_events(exchanged, level, {"symbol": "diamond", "color": SERIES[3]}),
+        *_events(failed, level, {"symbol": "x", "color": SEVERITY_COLOURS["high"]}),
+    ]
+    axis = {"range": _score_range(known)}
+    return laid_out(traces, texts["title"], x=texts["week"], y=texts["score"], height=270, yaxis=axis)
 
 
-def _events(figure: go.Figure, events: Sequence[tuple[Any, str]], level: float, marker: Mapping[str, Any]) -> None:
-    """Marks at (time, what happened), on one level."""
-    if events:
-        figure.add_scatter(
-            x=[f"{at:%Y-%m-%d}" for at, _ in events],
-            y=[level] * len(events),
-            mode="markers",
-            marker={**marker, "size": 9},
-            text=[said for _, said in events],
-            hovertemplate="%{text}<extra></extra>",
-        )
+def _events(events: Sequence[tuple[Any, str]], level: float, marker: Mapping[str, Any]) -> list[Trace]:
+    """Marks at (time, what happened), on one level; none without any."""
+    if not events:
+        return []
+    return [
+        {
+            "type": "scatter",
+            "x": [f"{at:%Y-%m-%d}" for at, _ in events],
+            "y": [level] * len(events),
+            "mode": "markers",
+            "marker": {**marker, "size": 9},
+            "text": [said for _, said in events],
+            "hovertemplate": "%{text}<extra></extra>",
+        }
+    ]
 
 
-def rule_bars(rows: Sequence[tuple[str, str, int]], texts: Mapping[str, str]) -> go.Figure:
+def rule_bars(rows: Sequence[tuple[str, str, int]], texts: Mapping[str, str]) -> Figure:
     """Open findings of the rules with most of them, by severity: (rule, severity, open); texts: title, findings."""
     totals: dict[str, int] = {}
     for rule, _, count in rows:
         totals[rule] = totals.get(rule, 0) + count
     shown = sorted(totals, key=lambda rule: (totals[rule], rule))[-12:]
-    figure = go.Figure()
+    traces: list[Trace] = []
     for severity, colour in SEVERITY_COLOURS.items():
         counts = {rule: count for rule, kind, count in rows if kind == severity}
         if any(counts.get(rule) for rule in shown):
-            figure.add_bar(
-                orientation="h",
-                x=[counts.get(rule, 0) for rule in shown],
-                y=[escaped(rule, 30) for rule in shown],
-                name=severity,
-                marker={"color": colour},
-                hovertemplate="%{x}",
-            )
-    laid_out(figure, texts["title"], x=texts["findings"], height=110 + 26 * max(len(shown), 2))
-    figure.update_layout(barmode="stack", showlegend=True, hovermode="closest", margin={"t": 74})
-    figure.update_xaxes(showgrid=True, tickformat=",d", rangemode="tozero")
-    figure.update_yaxes(showgrid=False, ticksuffix="  ")
-    if max(totals.values(), default=0) <= 8:
-        figure.update_xaxes(dtick=1)  # else the axis counts in halves
-    return figure
+            bars = {"x": [counts.get(rule, 0) for rule in shown], "y": [escaped(rule, 30) for rule in shown]}
+            look = {"name": severity, "marker": {"color": colour}, "hovertemplate": "%{x}"}
+            traces.append({"type": "bar", "orientation": "h", **bars, **look})
+    by_one = {"dtick": 1} if max(totals.values(), default=0) <= 8 else {}  # else the axis counts in halves
+    return laid_out(
+        traces,
+        texts["title"],
+        x=texts["findings"],
+        height=110 + 26 * max(len(shown), 2),
+        barmode="stack",
+        showlegend=True,
+        hovermode="closest",
+        margin={"t": 74},
+        xaxis={"showgrid": True, "tickformat": ",d", "rangemode": "tozero", **by_one},
+        yaxis={"showgrid": False, "ticksuffix": "  "},
+    )
 
 
 def folder_boxes(paths: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -228,7 +256,7 @@ def folder_boxes(paths: Sequence[str]) -> dict[str, tuple[str, str]]:
     return found
 
 
-def hotspot_map(files: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> go.Figure:
+def hotspot_map(files: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> Figure:
     """Files as rectangles: area is size, colour is risk.
 
     Args:
@@ -253,16 +281,13 @@ def hotspot_map(files: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) ->
         sizes.append(max(1, file["size_bytes"]))
         risks.append(file["risk"])
         said.append(escaped(file["said"], 200))
-    figure = go.Figure(
-        go.Treemap(
-            ids=ids, labels=labels, parents=parents, values=sizes, branchvalues="remainder",
-            customdata=said, hovertemplate="%{label}<br>%{customdata}<extra></extra>",
-            marker={"colors": risks, "colorscale": [list(stop) for stop in RISK_SCALE], "cmin": 0, "cmax": 1,
-                    "line": {"width": 1, "color": "rgba(255,255,255,0.75)"}, "pad": {"t": 18, "l": 2, "r": 2, "b": 2}},
-            root={"color": "rgba(138,148,163,0.18)"}, textfont={"size": 12},
-            pathbar={"visible": False}, tiling={"pad": 1},
-        )
-    )  # fmt: skip
-    laid_out(figure, texts["title"], height=380)
-    figure.update_layout(margin={"l": 0, "r": 0, "t": 40, "b": 0}, hovermode="closest")
-    return figure
+    tree: Trace = {
+        "type": "treemap", "ids": ids, "labels": labels, "parents": parents, "values": sizes,
+        "branchvalues": "remainder", "customdata": said, "hovertemplate": "%{label}<br>%{customdata}<extra></extra>",
+        "marker": {"colors": risks, "colorscale": [list(stop) for stop in RISK_SCALE], "cmin": 0, "cmax": 1,
+                   "line": {"width": 1, "color": "rgba(255,255,255,0.75)"}, "pad": {"t": 18, "l": 2, "r": 2, "b": 2}},
+        "root": {"color": "rgba(138,148,163,0.18)"}, "textfont": {"size": 12},
+        "pathbar": {"visible": False}, "tiling": {"pad": 1},
+    }  # fmt: skip
+    margin = {"l": 0, "r": 0, "t": 40, "b": 0}
+    return laid_out([tree], texts["title"], height=380, margin=margin, hovermode="closest")

@@ -5,36 +5,43 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import plotly.graph_objects as go
-
-from dash_app.figures import EVENT, LINE, NO_SCORE_COLOUR, STATUS_COLOURS, laid_out
+from dash_app.figures import EVENT, LINE, NO_SCORE_COLOUR, STATUS_COLOURS, Figure, Trace, laid_out
 
 
-def gate_bars(weeks: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> go.Figure:
+def gate_bars(weeks: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> Figure:
     """Judged changes by week, stacked by how they came out.
 
     Args:
         weeks: rows of `views_operations.gate_weeks`.
         texts: title, week, changes, passed, failed, other.
     """
-    figure = go.Figure()
-    for name in ("failed", "other", "passed"):
-        if not any(row[name] for row in weeks):
-            continue
-        figure.add_bar(
-            x=[row["week"] for row in weeks],
-            y=[row[name] for row in weeks],
-            name=texts[name],
-            marker={"color": STATUS_COLOURS.get(name, NO_SCORE_COLOUR)},
-        )
-    laid_out(figure, texts["title"], x=texts["week"], y=texts["changes"], height=260)
-    figure.update_layout(barmode="stack", showlegend=True, legend={"y": -0.28, "yanchor": "top"}, margin={"b": 70})
-    figure.update_xaxes(type="date", tick0=weeks[0]["week"], dtick=14 * 86_400_000, tickformat="%b %-d")
-    figure.update_yaxes(rangemode="tozero", tickformat=",d")
-    return figure
+    traces: list[Trace] = [
+        {
+            "type": "bar",
+            "x": [row["week"] for row in weeks],
+            "y": [row[name] for row in weeks],
+            "name": texts[name],
+            "marker": {"color": STATUS_COLOURS.get(name, NO_SCORE_COLOUR)},
+        }
+        for name in ("failed", "other", "passed")
+        if any(row[name] for row in weeks)
+    ]
+    return laid_out(
+        traces,
+        texts["title"],
+        x=texts["week"],
+        y=texts["changes"],
+        height=260,
+        barmode="stack",
+        showlegend=True,
+        legend={"y": -0.28, "yanchor": "top"},
+        margin={"b": 70},
+        xaxis={"type": "date", "tick0": weeks[0]["week"], "dtick": 14 * 86_400_000, "tickformat": "%b %-d"},
+        yaxis={"rangemode": "tozero", "tickformat": ",d"},
+    )
 
 
-def waterfall(steps: Sequence[tuple[str, float, float]], texts: Mapping[str, str]) -> go.Figure:
+def waterfall(steps: Sequence[tuple[str, float, float]], texts: Mapping[str, str]) -> Figure:
     """From one score to another: floating bars of what moved it, between two levels.
 
     A bar's length is its part, so the axis need not begin at zero.
@@ -43,44 +50,51 @@ def waterfall(steps: Sequence[tuple[str, float, float]], texts: Mapping[str, str
         steps: of `views_comparison.steps`: (name, from, to).
         texts: title, score, and each step by its name.
     """
-    figure = go.Figure()
     names = [texts[name] for name, _, _ in steps]
     levels = [end for _, _, end in steps]
-    for (_, _, level), left, right in zip(steps, names, names[1:], strict=False):
-        figure.add_scatter(
-            x=[left, right], y=[level, level], mode="lines", line={"color": EVENT, "width": 1, "dash": "dot"},
-            hoverinfo="skip",
-        )  # fmt: skip
+    links: list[Trace] = [
+        {
+            "type": "scatter", "x": [left, right], "y": [level, level], "mode": "lines",
+            "line": {"color": EVENT, "width": 1, "dash": "dot"}, "hoverinfo": "skip",
+        }
+        for (_, _, level), left, right in zip(steps, names, names[1:], strict=False)
+    ]  # fmt: skip
     parts = [(texts[name], start, end) for name, start, end in steps if name not in {"before", "after"}]
-    figure.add_bar(
-        x=[name for name, _, _ in parts],
-        y=[end - start for _, start, end in parts],
-        base=[start for _, start, _ in parts],
-        text=[_signed(end - start) for _, start, end in parts],
-        textposition="outside",
-        cliponaxis=False,
-        width=0.5,
-        marker={"color": [STATUS_COLOURS["passed" if end >= start else "failed"] for _, start, end in parts]},
-        hovertemplate="%{x}: %{text}<extra></extra>",
-    )
+    bars: Trace = {
+        "type": "bar",
+        "x": [name for name, _, _ in parts],
+        "y": [end - start for _, start, end in parts],
+        "base": [start for _, start, _ in parts],
+        "text": [_signed(end - start) for _, start, end in parts],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "width": 0.5,
+        "marker": {"color": [STATUS_COLOURS["passed" if end >= start else "failed"] for _, start, end in parts]},
+        "hovertemplate": "%{x}: %{text}<extra></extra>",
+    }
     totals = [(texts[name], end) for name, _, end in steps if name in {"before", "after"}]
-    figure.add_scatter(
-        x=[name for name, _ in totals],
-        y=[value for _, value in totals],
-        mode="markers+text",
-        text=[f"{value:.1f}" for _, value in totals],
-        textposition="top center",
-        textfont={"size": 15},
-        marker={"color": LINE, "size": 14},
-        hovertemplate="%{x}: %{y:.1f}<extra></extra>",
-    )
-    laid_out(figure, texts["title"], y=texts["score"], height=320)
+    ends: Trace = {
+        "type": "scatter",
+        "x": [name for name, _ in totals],
+        "y": [value for _, value in totals],
+        "mode": "markers+text",
+        "text": [f"{value:.1f}" for _, value in totals],
+        "textposition": "top center",
+        "textfont": {"size": 15},
+        "marker": {"color": LINE, "size": 14},
+        "hovertemplate": "%{x}: %{y:.1f}<extra></extra>",
+    }
     low, high = min(levels), max(levels)
     room = max((high - low) * 0.25, 2.0)
-    figure.update_layout(hovermode="closest")
-    figure.update_xaxes(categoryorder="array", categoryarray=names)
-    figure.update_yaxes(range=[max(0.0, low - room), min(104.0, high + room)])
-    return figure
+    return laid_out(
+        [*links, bars, ends],
+        texts["title"],
+        y=texts["score"],
+        height=320,
+        hovermode="closest",
+        xaxis={"categoryorder": "array", "categoryarray": names},
+        yaxis={"range": [max(0.0, low - room), min(104.0, high + room)]},
+    )
 
 
 def _signed(value: float) -> str:

@@ -85,7 +85,7 @@ def _place_of(graph: dict[str, Any], figures: Figures | None) -> str:
     height = html.escape(str((graph.get("style") or {}).get("height", "320px")))
     if figures is None or graph.get("figure") is None:
         return f'<div class="plot" style="height:{height}"></div>'
-    described = graph["figure"].to_json()
+    described = msgspec.json.encode(graph["figure"]).decode()
     name = digest_of(described)
     figures[name] = described
     return f'<div class="plot" data-figure="{name}" style="height:{height}"></div>'

@@ -10,19 +10,17 @@ import datetime as dt
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from dash import dcc, html
 from dash.development.base_component import Component
 
 from dash_app.components.attributes import attributes
+from dash_app.figures import Figure
 from dash_app.page import PageRequest
 from elder_assets.audit.report import plain
 from resources.messages.catalogue import status_name
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 Child = Any
 """What a Dash component takes as a child: a component, a text, a number, None, or a list of them."""
@@ -173,11 +171,9 @@ def sparkline(values: Sequence[float | None], said: str) -> Component:
     return html.Img(src=source, alt=said, className="spark", width=str(SPARK_WIDTH), height=str(SPARK_HEIGHT))
 
 
-def chart(
-    figure: go.Figure, said: str, *, columns: Sequence[str] = (), rows: Sequence[Sequence[Child]] = ()
-) -> Component:
+def chart(figure: Figure, said: str, *, columns: Sequence[str] = (), rows: Sequence[Sequence[Child]] = ()) -> Component:
     """A figure with its text alternative, and its numbers as a table that unfolds."""
-    height = f"{int(figure.layout.height)}px"
+    height = f"{figure['layout']['height']}px"
     drawn = dcc.Graph(figure=figure, style={"height": height})
     parts: list[Child] = [html.Div(drawn, role="group", className="graph", **attributes(aria_label=said))]
     if rows:

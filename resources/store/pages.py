@@ -125,7 +125,9 @@ class Pages(FindingsOverTime):
         shown = sa.select(repositories.c.id).where(*known_repositories(team_id))
         with self._reading() as connection:
             found = connection.execute(statement.where(weeks.c.repository_id.in_(shown)).order_by(weeks.c.week))
-            return [(week, score) for week, score in found.tuples()]
+            return [
+                (week, score) for week, score in found.tuples().all()
+            ]  # all at once: a year of a fleet is many rows
 
     def fleet_page(self, wanted: RepositoryFilter, *, before: str, team_id: int | None = None) -> tuple[list[Row], int]:
         """Repositories of one page, and how many there are on all pages.
