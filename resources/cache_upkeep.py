@@ -50,7 +50,7 @@ def all_stats(settings: Settings) -> list[tuple[str, CacheStats]]:
 
 def prune_all(settings: Settings) -> list[tuple[str, int]]:
     """Drop from each cache what this version of Elder does not ask for; bytes won by key."""
-    slots = set(_extractors())
+    slots = set(extractors())
     found = []
     for key, file in cache_files(settings):
         store = SqliteFactStore(file)
@@ -65,7 +65,7 @@ def verify(settings: Settings, target: str, sample: int, *, key: str = "") -> Ve
     Raises:
         SourceError: the repository cannot be opened.
     """
-    extractors = _extractors()
+    known_extractors = extractors()
     with open_source(target, settings, key=key) as opened:
         facts = opened.facts
         damaged = facts.damaged()
@@ -78,10 +78,10 @@ def verify(settings: Settings, target: str, sample: int, *, key: str = "") -> Ve
                 gone += 1
                 continue
             for slot, stored in known.get(row, {}).items():
-                if slot in extractors:
+                if slot in known_extractors:
                     compared += 1
-                    if not _is_same(extractors[slot], data, row.variant, stored):
-                        wrong.append(f"{oid[:12]} {extractors[slot].name}")
+                    if not _is_same(known_extractors[slot], data, row.variant, stored):
+                        wrong.append(f"{oid[:12]} {known_extractors[slot].name}")
         facts.forget(keys[oid] for oid in keys if any(name.startswith(oid[:12]) for name in wrong))
         return Verified(
             repository=opened.key,
@@ -93,7 +93,8 @@ def verify(settings: Settings, target: str, sample: int, *, key: str = "") -> Ve
         )
 
 
-def _extractors() -> dict[str, AnyExtractor]:
+def extractors() -> dict[str, AnyExtractor]:
+    """Every extractor of this version, by the slot that its facts are kept under."""
     return {extractor.slot: extractor for extractor in (text_profile, *catalogue().extractors())}
 
 

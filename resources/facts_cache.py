@@ -55,6 +55,8 @@ class SqliteFactStore:
         self._path = path
         self.blobs_known = self.blobs_measured = 0
         """How many blobs were found, and how many came new, since this was opened: what an audit was spared."""
+        self.is_changed = False
+        """Whether something was written since."""
         self._connection = self._open()
 
     def _open(self) -> sqlite3.Connection:
@@ -131,6 +133,7 @@ class SqliteFactStore:
         *,
         before: Iterable[tuple[str, tuple[str, ...]]] = (),
     ) -> None:
+        self.is_changed = True
         try:
             with self._connection:
                 for first in before:
@@ -239,9 +242,18 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def open_facts(settings: Settings, repository: str) -> Iterator[SqliteFactStore]:
-    """The facts cache of one repository."""
-    store = SqliteFactStore(settings.facts / f"{repository}.db")
+    """The facts cache of one repository; with a depot, pulled from there first and pushed back when it was changed."""
+    path = settings.facts / f"{repository}.db"
+    if settings.facts_depot and not path.exists():
+        from resources.facts_depot import pulled
+
+        pulled(settings, repository, path)
+    store = SqliteFactStore(path)
     try:
         yield store
     finally:
         store.close()
+        if settings.facts_depot and store.is_changed:
+            from resources.facts_depot import pushed
+
+            pushed(settings, repository, path)

@@ -85,6 +85,10 @@ def _evict(settings: Settings, key: str) -> str:
     size = sum(part.stat().st_size for part in parts if part.exists())
     for part in parts:
         part.unlink(missing_ok=True)
+    if settings.facts_depot:
+        from resources.facts_depot import FactsDepot
+
+        FactsDepot(settings.facts_depot).forget(key)
     return f"{size} bytes of facts dropped"
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,6 +21,7 @@ from resources.secrets import Secret, Secrets
 KEY_CHARACTERS_MIN = 32
 """Shortest server key; 64 hexadecimal digits are 256 bits."""
 NO_SECRETS = Secrets({})
+DEPOT_SCHEMES = frozenset({"file", "s3", "gs", "abfs", "abfss"})
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::\d{1,5})?")
 
 
@@ -53,6 +56,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """ELDER_HOST_RUNS_MAX: runs that read one git host at the same time; 0 is no limit."""
     forecast_runs_max: int = 0
     """ELDER_FORECAST_RUNS_MAX: what the forecast of load may raise the runs at once to; 0: it is not asked."""
+    facts_depot: str = ""
+    """ELDER_FACTS_DEPOT: address where facts caches stay between runs whose own disk does not; default: in the home."""
     backup_minutes_max: int = 0
     """ELDER_BACKUP_MINUTES_MAX: age of the last good backup, in minutes, that is too old; 0: none is waited for."""
     public_url: str = ""
@@ -99,8 +104,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def facts(self) -> Path:
-        """Folder of the facts caches, one file a repository."""
-        return self.home / "facts"
+        """Folder of the facts caches, one file a repository; with a depot, copies that no other machine sees."""
+        return Path(tempfile.gettempdir()) / "elder-facts" if self.facts_depot else self.home / "facts"
 
     @property
     def frames(self) -> Path:
@@ -140,6 +145,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         step_pods=_number(environment, "ELDER_STEP_PODS", 0, 0, 1) == 1,
         team_runs_max=_number(environment, "ELDER_TEAM_RUNS_MAX", 0, 0, 10_000),
         host_runs_max=_number(environment, "ELDER_HOST_RUNS_MAX", 0, 0, 10_000),
+        facts_depot=_depot(environment, "ELDER_FACTS_DEPOT"),
         backup_minutes_max=_number(environment, "ELDER_BACKUP_MINUTES_MAX", 0, 0, 1_000_000),
         dagster_url=_web_address(environment, "ELDER_DAGSTER_URL"),
         public_url=_web_address(environment, "ELDER_PUBLIC_URL"),
@@ -231,6 +237,19 @@ def _token(environment: Mapping[str, str], name: str) -> Secret | None:
     if not given.isascii() or not given.isprintable() or " " in given:  # it goes into a header
         raise ConfigurationError(name, "another text", "a token, as `elder token create` prints it")
     return Secret(given) if given else None
+
+
+def _depot(environment: Mapping[str, str], name: str) -> str:
+    given = environment.get(name, "").strip()
+    allowed = "file:///folder, s3://bucket/prefix, gs://bucket/prefix or abfss://..., without credentials"
+    if not given:
+        return ""
+    parts = urlsplit(given)
+    if parts.scheme not in DEPOT_SCHEMES or parts.password or not given.isprintable():
+        raise ConfigurationError(name, "another address", allowed)
+    if parts.username and parts.scheme not in {"abfs", "abfss"}:  # there it names the container
+        raise ConfigurationError(name, "an address with credentials", allowed)
+    return given
 
 
 def _web_address(environment: Mapping[str, str], name: str) -> str:

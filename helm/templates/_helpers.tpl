@@ -69,6 +69,9 @@ ELDER_STEP_PODS: {{ ternary "1" "0" .Values.audits.stepPods | quote }}
 {{- if .Values.publicUrl }}
 ELDER_PUBLIC_URL: {{ .Values.publicUrl | quote }}
 {{- end }}
+{{- with include "elder.factsDepot" . }}
+ELDER_FACTS_DEPOT: {{ . | quote }}
+{{- end }}
 {{- if and .Values.backup.enabled .Values.backup.maxAgeMinutes }}
 ELDER_BACKUP_MINUTES_MAX: {{ .Values.backup.maxAgeMinutes | int | quote }}
 {{- end }}
@@ -79,6 +82,14 @@ ELDER_CANARY_RULER: /etc/elder/ruler.json
 {{- range $name, $value := omit .Values.settings (ternary "ELDER_BACKUP_MINUTES_MAX" "" (and .Values.backup.enabled (gt (int .Values.backup.maxAgeMinutes) 0))) }}
 {{ $name }}: {{ $value | quote }}
 {{- end }}
+{{- end -}}
+
+{{/* Address of the facts depot; empty without one. */}}
+{{- define "elder.factsDepot" -}}
+{{- if and .Values.factsDepot.url .Values.factsDepot.existingClaim }}
+{{- fail "factsDepot.url or factsDepot.existingClaim, not both" }}
+{{- end -}}
+{{- if .Values.factsDepot.existingClaim -}}file:///var/lib/elder-depot{{- else -}}{{ .Values.factsDepot.url }}{{- end -}}
 {{- end -}}
 
 {{- define "elder.passwordEnv" -}}

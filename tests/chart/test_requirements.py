@@ -543,6 +543,29 @@ def test_a_forecast_may_only_raise_the_limit(helm: str):
     assert "at least audits.maxConcurrent" in done.stderr
 
 
+def test_facts_stay_in_an_object_store_that_runs_and_evictions_reach(render: Render):
+    objects = render(sets=(r"factsDepot.url=s3://bucket/elder?region=here",))
+    assert named(objects, "ConfigMap", "-settings")["data"]["ELDER_FACTS_DEPOT"] == "s3://bucket/elder?region=here"
+    assert instance_of(objects)["run_launcher"]["config"]["env_config_maps"] == ["elder-settings"]
+    assert "ELDER_FACTS_DEPOT" not in named(render(), "ConfigMap", "-settings")["data"]
+
+
+def test_facts_stay_in_a_claim_that_only_run_pods_and_the_code_server_mount(render: Render, helm: str):
+    objects = render(sets=("factsDepot.existingClaim=facts",))
+    assert named(objects, "ConfigMap", "-settings")["data"]["ELDER_FACTS_DEPOT"] == "file:///var/lib/elder-depot"
+    claim = {"name": "depot", "persistentVolumeClaim": {"claimName": "facts"}}
+    mount = {"name": "depot", "mountPath": "/var/lib/elder-depot"}
+    config = instance_of(objects)["run_launcher"]["config"]["run_k8s_config"]
+    assert claim in config["pod_spec_config"]["volumes"]
+    assert mount in config["container_config"]["volume_mounts"]
+    with_claim = {where for where, pod in pods_of(objects).items() if claim in pod["volumes"]}
+    assert with_claim == {"Deployment/elder-code-server"}
+    made_job(instance_of(objects), run_tags("medium"))
+    both = (*MINIMAL, "factsDepot.existingClaim=facts", "factsDepot.url=s3://bucket/elder")
+    done = helm_run(helm, "template", "elder", str(CHART), *[part for one in both for part in ("--set", one)])
+    assert "not both" in done.stderr
+
+
 def test_step_pods_need_a_home_that_they_share(helm: str):
     least = [part for setting in (*MINIMAL, "audits.stepPods=true") for part in ("--set", setting)]
     done = helm_run(helm, "template", "elder", str(CHART), *least)
