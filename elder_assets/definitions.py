@@ -29,6 +29,7 @@ from elder_assets.jobs import (
     sweep,
     weekly_history,
 )
+from elder_assets.upkeep import nightly_upkeep, upkeep
 from resources.dagster_resources import ElderResource
 from resources.frame_io_manager import FrameIOManager
 from sensors.alerts import alert_sensor
@@ -56,6 +57,7 @@ defs = dg.Definitions(
         forecast_job,
         judge_change,
         sweep,
+        upkeep,
     ],
     sensors=[
         inbox_sensor,
@@ -71,6 +73,7 @@ defs = dg.Definitions(
         weekly_history,
         nightly_sweep,
         daily_forecast,
+        nightly_upkeep,
     ],
     resources={"elder": elder, "io_manager": FrameIOManager(elder=elder)},
     executor=executor_by_tier,

@@ -30,6 +30,7 @@ HISTORY, HISTORY_JOB, RESCORE_JOB, WEEKLY = "history", "fill_history", "rescore"
 IMPORTED_ASSET = "findings_imported"
 LOAD_ASSET, LOAD_JOB = "load_forecast", "forecast"
 SCORECARDS_ASSET, SCORECARDS_JOB = "team_scorecards", "scorecards"
+UPKEEP_JOB, UPKEEP = "upkeep", "nightly_upkeep"
 JUDGE_JOB, SWEEP_JOB, NIGHTLY_SWEEP = "judge_change", "sweep", "nightly_sweep"
 PRIORITY_TAG = "dagster/priority"
 TIER_TAG, FITS_TAG, TEAM_TAG, HOST_TAG = tiers.TIER_TAG, tiers.FITS_TAG, tiers.TEAM_TAG, tiers.HOST_TAG

@@ -28,6 +28,10 @@ RUN_MONITORING = {
 }
 
 
+TICKS_KEPT = {"purge_after_days": {"skipped": 1, "started": 7, "success": 7, "failure": 30}}
+"""Several sensors tick every few seconds; Dagster keeps most of their ticks for ever unless told otherwise."""
+
+
 def tag_limits(settings: Settings) -> list[dict[str, Any]]:
     """How many runs with the same tag may be under way."""
     limits = [ONE_RUN_A_REPOSITORY]
@@ -56,6 +60,7 @@ def instance_document(settings: Settings) -> dict[str, Any]:
         "sensors": {"use_threads": True, "num_workers": 4},
         "run_monitoring": RUN_MONITORING,
         "run_retries": RUN_RETRIES,
+        "retention": {"schedule": TICKS_KEPT, "sensor": TICKS_KEPT},
     }
     if not settings.forecast_runs_max:  # a limit that stands here wins over the run coordinator's
         document["concurrency"]["runs"]["max_concurrent_runs"] = settings.max_concurrent_runs

@@ -58,6 +58,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """ELDER_FORECAST_RUNS_MAX: what the forecast of load may raise the runs at once to; 0: it is not asked."""
     facts_depot: str = ""
     """ELDER_FACTS_DEPOT: address where facts caches stay between runs whose own disk does not; default: in the home."""
+    keep_days: int = 30
+    """ELDER_KEEP_DAYS: age of runs of Dagster, copies of findings and live events that are let go of; 0 keeps all."""
     backup_minutes_max: int = 0
     """ELDER_BACKUP_MINUTES_MAX: age of the last good backup, in minutes, that is too old; 0: none is waited for."""
     public_url: str = ""
@@ -146,6 +148,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         team_runs_max=_number(environment, "ELDER_TEAM_RUNS_MAX", 0, 0, 10_000),
         host_runs_max=_number(environment, "ELDER_HOST_RUNS_MAX", 0, 0, 10_000),
         facts_depot=_depot(environment, "ELDER_FACTS_DEPOT"),
+        keep_days=_keep_days(environment),
         backup_minutes_max=_number(environment, "ELDER_BACKUP_MINUTES_MAX", 0, 0, 1_000_000),
         dagster_url=_web_address(environment, "ELDER_DAGSTER_URL"),
         public_url=_web_address(environment, "ELDER_PUBLIC_URL"),
@@ -201,6 +204,13 @@ def _runs(environment: Mapping[str, str]) -> tuple[int, int]:
         allowed = f"0, or from {static} (ELDER_MAX_CONCURRENT_RUNS) to 10000"
         raise ConfigurationError("ELDER_FORECAST_RUNS_MAX", str(highest), allowed)
     return static, highest
+
+
+def _keep_days(environment: Mapping[str, str]) -> int:
+    days = _number(environment, "ELDER_KEEP_DAYS", 30, 0, 36_500)
+    if 0 < days < 7:
+        raise ConfigurationError("ELDER_KEEP_DAYS", str(days), "0, or a whole number from 7 to 36500")
+    return days
 
 
 def _canary(environment: Mapping[str, str]) -> tuple[int, Path | None]:

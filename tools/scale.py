@@ -42,6 +42,11 @@ BYTES_AN_AUDIT = 1_700
 """Snapshot, scores, counts, gate and inbox row, from the same database."""
 BYTES_A_COPY = 560
 """A finding as one snapshot had it, by the row of finding_states that has the same columns."""
+BYTES_A_RUN = 349_000
+"""What Dagster keeps of one audit's run: growth of its tables in PostgreSQL over twenty audits of a repository of two
+files (172 events, 48 KB of evaluations of checks)."""
+DAYS_KEPT = 30
+"""ELDER_KEEP_DAYS, its default."""
 FINDINGS_A_REPOSITORY = 670
 """Ever found; assumed, as the made-up organisation has it."""
 OPEN_A_REPOSITORY = 30
@@ -63,7 +68,8 @@ def needs(repositories: int) -> dict[str, str]:
     nightly = repositories * seconds / 3600
     stored = repositories * (FINDINGS_A_REPOSITORY * BYTES_A_FINDING + 104 * BYTES_A_WEEK)
     audits_two_years = audits_a_day * 250 * 2
-    copies = audits_two_years * OPEN_A_REPOSITORY * BYTES_A_COPY
+    runs_kept = (audits_a_day * 250 / 365 + repositories) * DAYS_KEPT
+    copies = (runs_kept + 104 * repositories) * OPEN_A_REPOSITORY * BYTES_A_COPY
     calls = repositories * (PUSHES_A_DAY * CALLS_A_PUSH + CHANGES_A_DAY * CALLS_A_CHANGE)
     return {
         "audits a working day": _number(audits_a_day),
@@ -78,7 +84,8 @@ def needs(repositories: int) -> dict[str, str]:
         "rows written a second, busiest hour": f"{peak_hour * (ROWS_AN_AUDIT + OPEN_A_REPOSITORY) / 3600:,.1f}",
         "database, findings and weeks of two years": f"{stored / 1e9:,.1f} GB",
         "database, audits of two years": f"{audits_two_years * BYTES_AN_AUDIT / 1e9:,.1f} GB",
-        "database, copies of findings of two years": f"{copies / 1e9:,.1f} GB",
+        "database, copies of findings of thirty days, then weekly": f"{copies / 1e9:,.1f} GB",
+        "database, Dagster's runs of thirty days": f"{runs_kept * BYTES_A_RUN / 1e9:,.1f} GB",
         "calls of the git host's API, busiest hour": _number(PEAK * calls / BUSY_HOURS),
     }
 

@@ -44,6 +44,7 @@ from resources.store.operations_pages import OperationsPages
 from resources.store.projects import Projects, added_project
 from resources.store.repository_pages import RepositoryPages
 from resources.store.results import Results
+from resources.store.retention import Retention
 from resources.store.samples import Samples
 from resources.store.scorecards import Scorecards
 from resources.store.team_pages import TeamPages
@@ -82,6 +83,7 @@ class Store(
     Access,
     Projects,
     Results,
+    Retention,
     RepositoryPages,
     Imports,
     Alerts,
@@ -212,6 +214,7 @@ class Store(
             if snapshot_id is None:
                 key = [tables.snapshots.c[name] == row[name] for name in tables.AUDIT_KEY]
                 snapshot_id = connection.scalars(sa.select(tables.snapshots.c.id).where(*key)).one()
+                _bring_back_findings(connection, snapshot_id, verdict)
             else:
                 _insert_results(connection, snapshot_id, verdict)
             audited_at = self._clock()
@@ -310,6 +313,10 @@ class Store(
             snapshot = connection.execute(_snapshots_statement(snapshot=snapshot_id)).mappings().one_or_none()
             if snapshot is None:
                 msg = f"there is no snapshot {snapshot_id}"
+                raise StoreError(msg)
+            if snapshot["findings_let_go"] is not None:
+                commit = snapshot["revision"][:12]
+                msg = f"the findings of snapshot {snapshot_id} were let go of (ELDER_KEEP_DAYS): audit {commit} again"
                 raise StoreError(msg)
             results = {
                 table.name: list(
@@ -486,6 +493,15 @@ def _insert_results(connection: Connection, snapshot_id: int, verdict: Verdict) 
         insert_rows(connection, table, [{"snapshot_id": snapshot_id} | storable(row) for row in content])
 
 
+def _bring_back_findings(connection: Connection, snapshot_id: int, verdict: Verdict) -> None:
+    """An audit of the same key has the same findings: those that were let go of are here again."""
+    snapshots = tables.snapshots
+    let_go = (snapshots.c.id == snapshot_id, snapshots.c.findings_let_go.is_not(None))
+    if connection.execute(sa.update(snapshots).where(*let_go).values(findings_let_go=None)).rowcount:
+        content = [{"snapshot_id": snapshot_id} | storable(row) for row in rows.finding_rows(verdict)]
+        insert_rows(connection, tables.findings, content)
+
+
 def _snapshots_statement(
     *, repository: str | None = None, snapshot: int | None = None, after: int = 0
 ) -> sa.Select[Any]:
@@ -503,7 +519,7 @@ def _snapshots_statement(
             event.c.audited_at,
             event.c.run_id,
             sa.case((by_default, DEFAULT), else_=event.c.kind).label("kind"),
-            counted.label("findings"),
+            sa.func.coalesce(snapshots.c.findings_let_go, counted).label("findings"),
         )
         .join(tables.repositories, tables.repositories.c.id == snapshots.c.repository_id)
         .join(first_audit, first_audit.c.snapshot_id == snapshots.c.id)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0006"
+REVISION = "0007"
 """Newest migration; a test compares it with `migrations/versions/`."""
 
 POSTGRESQL_SCHEMA = "elder"
@@ -106,6 +106,7 @@ snapshots = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("score_exact", sa.Text, comment="fraction, 0-100"),
     sa.Column("score", sa.Float(53), comment="rounded to 0.1"),
+    sa.Column("findings_let_go", sa.BigInteger, comment="copies that were let go; null = all are here"),
     sa.UniqueConstraint(*AUDIT_KEY, name="uq_snapshots_audit_key"),
 )
 
