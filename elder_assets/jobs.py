@@ -53,6 +53,8 @@ audit_job = dg.define_asset_job(
     - dg.AssetSelection.assets(HISTORY, SCORECARDS_ASSET, LOAD_ASSET)
     - dg.AssetSelection.checks(*(dg.AssetCheckKey(dg.AssetKey(asset), EXPECTATIONS) for asset in CHECKED)),
     description="Audit one repository: one run, one process.",
+    # A step's pod may be lost with its node; what an audit fails for by itself says that it is not to be repeated.
+    op_retry_policy=dg.RetryPolicy(max_retries=1),
 )
 
 scorecards_job = dg.define_asset_job(

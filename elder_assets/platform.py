@@ -18,7 +18,7 @@ import dagster as dg
 import yaml
 
 from elder_assets.partitions import AUDIT_JOB, HISTORY_JOB, QUALITY_JOB, REPOSITORY_PARTITIONS, match_partitions
-from resources.dagster_instance import STORAGE_VARIABLE, write_instance
+from resources.dagster_instance import STORAGE_VARIABLE, TABLES_IN_PUBLIC, write_instance
 from resources.git.repository import register_target
 from resources.registry import add_known
 from resources.settings import Settings
@@ -38,6 +38,7 @@ def start_platform(settings: Settings, target: str | None) -> int:
     """
     write_instance(settings)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)  # the variable by which Dagster's own processes find it
+    os.environ.update(TABLES_IN_PUBLIC)
     if target is not None:
         first_audit(settings, target)
     with open_store(settings.store_url) as store, dg.DagsterInstance.get() as instance:
@@ -61,6 +62,7 @@ def remove_partition(settings: Settings, key: str) -> None:
 def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     write_instance(settings)
     os.environ.setdefault("DAGSTER_HOME", str(settings.dagster_home))
+    os.environ.update(TABLES_IN_PUBLIC)
     with dg.DagsterInstance.get() as instance:
         yield instance
 
@@ -68,6 +70,7 @@ def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 def make_storage(url: str) -> None:
     """Make the tables of a Dagster instance in a PostgreSQL database; those that are there stay as they are."""
     os.environ[STORAGE_VARIABLE] = url
+    os.environ.update(TABLES_IN_PUBLIC)
     with tempfile.TemporaryDirectory() as folder:
         storage = {
             "storage": {"postgres": {"postgres_url": {"env": STORAGE_VARIABLE}}},

@@ -10,6 +10,9 @@ from resources.settings import Settings
 from resources.tiers import HOST_TAG, TEAM_TAG
 
 STORAGE_VARIABLE = "ELDER_DATABASE_URL"
+TABLES_IN_PUBLIC = {"PGOPTIONS": "-c search_path=public"}
+"""Dagster names no schema. A role that is called `elder` would look into our schema first, and find our `snapshots`
+where Dagster means its own; our own connections say themselves where they look."""
 ONE_RUN_A_REPOSITORY = {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
 """Two runs of one repository would write one facts cache (decision D21)."""
 

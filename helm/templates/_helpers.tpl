@@ -57,6 +57,8 @@ DAGSTER_HOME: /opt/dagster/home
 DAGSTER_DISABLE_TELEMETRY: "1"
 HOME: /tmp
 ELDER_DATABASE_URL: {{ include "elder.databaseUrl" . | quote }}
+{{- /* Dagster names no schema, and the role's own name would lead it into Elder's. */}}
+PGOPTIONS: -c search_path=public
 ELDER_KUBERNETES_NAMESPACE: {{ .Release.Namespace | quote }}
 ELDER_KUBERNETES_IMAGE: {{ include "elder.image" (list . "") | quote }}
 ELDER_MAX_CONCURRENT_RUNS: {{ .Values.audits.maxConcurrent | quote }}
