@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from dash_app.api.errors import add_error_answers
 from dash_app.api.routes import add_routes
+from dash_app.failed_sign_ins import FailedSignIns
 from dash_app.guard import Guard, is_loopback
 from dash_app.live import LiveEvents
 from dash_app.metrics import CountRequests, Metrics
@@ -19,7 +20,7 @@ from dash_app.pages_app import mount_pages
 from dash_app.registration import Registrar
 from elder_assets.audit.errors import StoreError
 from elder_assets.version import elder_version
-from resources.self_watch import report_api
+from resources.self_watch import SignInFailures, report_api, report_sign_ins
 from resources.settings import Settings
 from resources.store import Store
 
@@ -55,9 +56,16 @@ def create_app(store: Store, settings: Settings) -> FastAPI:
     add_error_answers(app)
     add_routes(app, store, settings)
     mount_pages(app, store, settings)  # last, because pages answer whatever path is left
-    app.add_middleware(Guard, store=store, is_local=is_loopback(settings.host))
+    failed = FailedSignIns(metrics.count_failed_sign_in, partial(_report_failures, store))
+    app.add_middleware(Guard, store=store, failed=failed, is_local=is_loopback(settings.host))
     app.add_middleware(CountRequests, metrics=metrics, report=partial(_report, store))
     return app
+
+
+def _report_failures(store: Store, failures: SignInFailures) -> None:
+    """Tell the self-watch how many credentials were refused; what cannot be kept is still in the metrics."""
+    with contextlib.suppress(StoreError):
+        report_sign_ins(store, failures)
 
 
 def _report(store: Store, p95_ms: float) -> None:

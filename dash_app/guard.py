@@ -28,6 +28,7 @@ from dash_app.access import (
     identify,
 )
 from dash_app.api.errors import answer_to, problem
+from dash_app.failed_sign_ins import FailedSignIns, Kind
 from dash_app.limits import (
     BODY_BYTES_MAX,
     FAILURES_BURST,
@@ -84,9 +85,10 @@ def content_policy(script_hashes: Sequence[str]) -> str:
 class Guard:
     """Lets a request through when host, origin, person and limits allow it."""
 
-    def __init__(self, app: ASGIApp, store: Store, *, is_local: bool) -> None:
+    def __init__(self, app: ASGIApp, store: Store, failed: FailedSignIns, *, is_local: bool) -> None:
         self._app = app
         self._store = store
+        self._failed = failed
         self._is_open = is_local
         self._requests = Allowance(REQUESTS_PER_MINUTE, REQUESTS_BURST)
         self._failures = Allowance(FAILURES_PER_MINUTE, FAILURES_BURST)
@@ -117,6 +119,7 @@ class Guard:
             PERSON.reset(token)
             if answer.status == 401:
                 self._failures.take(address)
+                await run_in_threadpool(self._failed.record, address, _refused_kind(scope["path"]))
 
     def _admit(self, connection: HTTPConnection, address: str) -> Person | None:
         """Who asks; None on a path that is open to strangers.
@@ -137,7 +140,7 @@ class Guard:
         if not _is_same_origin(connection):
             raise AccessRefused("the request comes from a page of another site")
         if path.startswith(OPEN_PATHS):
-            _wait_for(self._failures.wait_seconds(address))
+            self._wait_after_failures(connection, address)
             _wait_for(self._requests.take(address))
             return None
         person = self._identified(connection, address)
@@ -149,9 +152,27 @@ class Guard:
         try:
             return identify(self._store, connection, is_open=self._is_open)
         except SignInNeeded:
-            has_tried = "authorization" in connection.headers or SESSION_COOKIE in connection.cookies
-            _wait_for((self._failures if has_tried else self._requests).take(address))
+            if "authorization" not in connection.headers and SESSION_COOKIE not in connection.cookies:
+                _wait_for(self._requests.take(address))
+                raise
+            wait = self._failures.take(address)
+            by_token = "authorization" in connection.headers
+            self._failed.record(address, "limited" if wait else "token" if by_token else "session")
+            _wait_for(wait)
             raise
+
+    def _wait_after_failures(self, connection: HTTPConnection, address: str) -> None:
+        wait = self._failures.wait_seconds(address)
+        if wait and connection.scope["path"] == "/sign-in" and connection.scope.get("method") == "POST":
+            self._failed.record(address, "limited")
+        _wait_for(wait)
+
+
+def _refused_kind(path: str) -> Kind:
+    """What a route of ours refused by 401."""
+    if path.startswith("/webhooks/"):
+        return "webhook"
+    return "form" if path == "/sign-in" else "token"
 
 
 class _Answer:

@@ -45,6 +45,12 @@ class Metrics:
         self.seconds = Histogram(
             "elder_http_request_seconds", "Time to answer", ("method", "route"), buckets=SECONDS, registry=self.registry
         )
+        said = "Credentials that were refused, and further tries before their time"
+        self._failed_sign_ins = Counter("elder_sign_in_failures", said, ("kind",), registry=self.registry)
+
+    def count_failed_sign_in(self, kind: str) -> None:
+        """Count credentials that were refused, by what they were (failed_sign_ins.Kind)."""
+        self._failed_sign_ins.labels(kind).inc()
 
 
 class StoreFigures(Collector):

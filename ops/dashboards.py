@@ -150,10 +150,10 @@ SECURITY = (
         (('max by (state) (elder_findings{state=~"critical|high"})', "{{state}}"),),
     ),
     Panel(
-        "Requests without a valid token",
+        "Credentials refused",
         "timeseries",
         "reqps",
-        (('sum(rate(elder_http_requests_total{status="401"}[$__rate_interval]))', "401"),),
+        (("sum by (kind) (rate(elder_sign_in_failures_total[$__rate_interval]))", "{{kind}}"),),
     ),
     Panel(
         "Requests that were not allowed",

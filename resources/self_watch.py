@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+import socket
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,7 @@ EVERY_SECONDS = 60
 API_P95_MS, DISK_SHARE, FAILED_SHARE = 200.0, 0.9, 0.5
 """The first is what the API promises (docs/api.md)."""
 API_WINDOW_SECONDS = 300
+WORST_NAMED = 3
 ATTEMPTS_LOOKED_AT, ATTEMPTS_MIN = 20, 10
 MEMORY_MB_AN_HOUR = 100.0
 MEMORY_WINDOW_SECONDS, MEMORY_SPAN_SECONDS, MEMORY_SAMPLES_MIN = 7200, 1800, 10
@@ -30,6 +32,11 @@ INBOX_SECONDS, ALERT_SECONDS = 300.0, 120.0
 REMEDIES = {"filling_disk": "prune_caches", "error_spike": "retry_failed"}
 """Signals that ask for a remediation, at most once an hour."""
 API_P95, RSS = "api_p95_ms", "rss_mb"
+SIGN_IN_WINDOW_SECONDS = 300
+SIGN_INS_OF_ONE_MAX, SIGN_INS_MAX = 30.0, 100.0
+"""Refused credentials in that time; somebody who mistypes stays under the first."""
+SIGN_INS_OF_ONE, SIGN_INS = "sign_in_failures_of_one", "sign_in_failures"
+"""Samples: of the worst addresses, each with its address as the source, and of all, with the process as the source."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -78,6 +85,27 @@ def inbox_lag(oldest_at: int | None, now: int) -> Event:
 def alert_lag(oldest_at: int | None, now: int) -> Event:
     """How long the oldest notice that could leave has waited."""
     return _event("alert_lag", 0.0 if oldest_at is None else float(now - oldest_at), ALERT_SECONDS, "seconds", now)
+
+
+class SignInFailures(msgspec.Struct, frozen=True, kw_only=True):
+    """Credentials that were refused in the last five minutes."""
+
+    at: int
+    """Seconds since the epoch."""
+    total: int
+    worst: tuple[tuple[str, int], ...] = ()
+    """(address, how many), worst first."""
+
+
+def failed_sign_ins(total: float, by_address: Mapping[str, float], now: int) -> list[Event]:
+    """Whether somebody tries credentials: from one place, and over all; the reason names the worst places."""
+    worst = sorted(by_address.items(), key=lambda item: (-item[1], item[0]))[:WORST_NAMED]
+    named = ", ".join(f"{place} ({number:.0f})" for place, number in worst)
+    events = (
+        _event("failed_sign_ins_of_one", max(by_address.values(), default=0.0), SIGN_INS_OF_ONE_MAX, "/5 min", now),
+        _event("failed_sign_ins", total, SIGN_INS_MAX, "/5 min", now),
+    )
+    return [msgspec.structs.replace(event, reason=named if event.found else "") for event in events]
 
 
 def git_host(host: str, reason: str, now: int) -> Event:
@@ -143,6 +171,9 @@ def _events(store: Store, settings: Settings, now: int) -> list[Event]:
     for source in ("daemon", "serve"):
         samples = [Sample(*pair) for pair in store.samples(RSS, source, now - MEMORY_WINDOW_SECONDS)]
         found.append(growing_memory(source, samples, now))
+    since = now - SIGN_IN_WINDOW_SECONDS
+    refused = store.newest_samples(SIGN_INS, since), store.newest_samples(SIGN_INS_OF_ONE, since)
+    found += failed_sign_ins(sum(refused[0].values()), refused[1], now)
     return [event for event in found if event is not None]
 
 
@@ -150,6 +181,13 @@ def report_api(store: Store, p95_ms: float, now: int) -> None:
     """Keep how slow the API was, and how large its process is; called by that process now and then."""
     store.put_sample("serve", API_P95, p95_ms, now)
     store.put_sample("serve", RSS, resident_mb(), now)
+
+
+def report_sign_ins(store: Store, failures: SignInFailures, process: str = "") -> None:
+    """Keep how many credentials were refused; called by the process of the API, at most twice a minute."""
+    process = process or f"serve {socket.gethostname()}"[:100]
+    store.put_samples(SIGN_INS, {process: float(failures.total)}, failures.at)
+    store.put_samples(SIGN_INS_OF_ONE, {place: float(number) for place, number in failures.worst}, failures.at)
 
 
 def resident_mb() -> float:

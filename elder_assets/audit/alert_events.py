@@ -31,7 +31,7 @@ Kind = Literal[
     "elder_unwell",
     "outside_alert",
 ]
-Unit = Literal["", "points", "share", "findings", "days", "ms", "seconds", "MB/h", "messages"]
+Unit = Literal["", "points", "share", "findings", "days", "ms", "seconds", "MB/h", "messages", "/5 min"]
 ELDER = "elder"
 """The project of events about Elder itself."""
 

@@ -13,6 +13,8 @@ SIGNALS = (
     "alert_lag",
     "delivery",
     "git_host",
+    "failed_sign_ins",
+    "failed_sign_ins_of_one",
 )
 """What an event of kind `elder_unwell` may be about; a name follows after a blank where there are many of one."""
 
@@ -29,6 +31,8 @@ def signal_name(t: NullTranslations, what: str) -> str:
         "alert_lag": t.gettext("alerts wait"),
         "delivery": t.gettext("a channel takes no messages"),
         "git_host": t.gettext("a git host does not answer"),
+        "failed_sign_ins": t.gettext("many credentials are refused"),
+        "failed_sign_ins_of_one": t.gettext("one address tries many credentials"),
     }
     shown = str(names.get(signal, signal))
     return f"{shown} ({name})" if name else shown
@@ -49,5 +53,11 @@ def signal_advice(t: NullTranslations, what: str) -> str:
         "alert_lag": t.gettext("See that the daemon runs, and that the channels answer."),
         "delivery": t.gettext("Repair the channel's address or its secret, then send a test: elder alert test."),
         "git_host": t.gettext("Audits of this host wait; they go on by themselves when it answers again."),
+        "failed_sign_ins": t.gettext(
+            "See who it is: a guesser is kept out, a machine with a revoked token needs a new one."
+        ),
+        "failed_sign_ins_of_one": t.gettext(
+            "See who it is: a guesser is kept out, a machine with a revoked token needs a new one."
+        ),
     }
     return str(known.get(what.partition(" ")[0], t.gettext("Look at the log of Elder.")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 
 from elder_assets.audit.dates import utc
@@ -20,6 +22,23 @@ class Samples(Database):
         with self._writing() as connection:
             connection.execute(sa.delete(table).where(table.c.name == name, table.c.at < utc(now - KEPT_SECONDS)))
             connection.execute(sa.insert(table).values(source=source, name=name, value=value, at=utc(now)))
+
+    def put_samples(self, name: str, values: Mapping[str, float], now: int) -> None:
+        """Keep values of several sources that were measured together, and drop what is older than a day."""
+        table = tables.samples
+        rows = [{"source": source, "name": name, "value": value, "at": utc(now)} for source, value in values.items()]
+        with self._writing() as connection:
+            connection.execute(sa.delete(table).where(table.c.name == name, table.c.at < utc(now - KEPT_SECONDS)))
+            if rows:
+                connection.execute(sa.insert(table), rows)
+
+    def newest_samples(self, name: str, since: int) -> dict[str, float]:
+        """The last value of each source since a time."""
+        table = tables.samples
+        wanted = (table.c.name == name, table.c.at >= utc(since))
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(table.c.source, table.c.value).where(*wanted).order_by(table.c.at))
+            return {row.source: row.value for row in rows}
 
     def samples(self, name: str, source: str, since: int) -> list[tuple[int, float]]:
         """(seconds since the epoch, value) of one process since a time, oldest first."""

@@ -12,13 +12,16 @@ from test_store import store, url
 from resources import self_watch
 from resources.self_watch import (
     Sample,
+    SignInFailures,
     alert_lag,
     error_spike,
+    failed_sign_ins,
     filling_disk,
     git_host,
     growing_memory,
     inbox_lag,
     report_api,
+    report_sign_ins,
     slow_api,
     watch,
 )
@@ -129,3 +132,41 @@ def test_what_the_api_reports_is_looked_at(store, tmp_path, monkeypatch):
     report_api(store, 350.0, NOW - 10)
     assert [event.what for event in watch(store, settings(tmp_path), NOW)] == ["slow_api"]
     assert self_watch.resident_mb() > 1
+
+
+@pytest.mark.parametrize(
+    ("total", "by_address", "found"),
+    [
+        (0, {}, (0, 0)),
+        (100, {"203.0.113.7": 30}, (0, 0)),
+        (100, {"203.0.113.7": 31}, (1, 0)),
+        (101, {"203.0.113.7": 30}, (0, 1)),
+    ],
+    ids=["nothing", "at-both", "one-above", "all-above"],
+)
+def test_refused_credentials_are_too_many_above_30_of_one_and_100_of_all(total, by_address, found):
+    one, every = failed_sign_ins(total, by_address, NOW)
+    assert (one.what, every.what) == ("failed_sign_ins_of_one", "failed_sign_ins")
+    assert (one.found, every.found) == found
+    assert one.reason == ("203.0.113.7 (31)" if found[0] else "")
+
+
+def test_guessing_is_told_once_with_the_worst_addresses_and_ends(store, tmp_path, monkeypatch):
+    world(store, rule("elder_unwell"))
+    full(monkeypatch, 0.1)
+    home = settings(tmp_path)
+    worst = (("203.0.113.7", 60), ("198.51.100.2", 20), ("198.51.100.3", 15), ("198.51.100.4", 9))
+    for minute in range(3):
+        report_sign_ins(store, SignInFailures(at=NOW + 60 * minute, total=104, worst=worst), "serve one")
+        report_sign_ins(store, SignInFailures(at=NOW + 60 * minute, total=7), "serve two")
+        watch(store, home, NOW + 60 * minute)
+    watch(store, home, NOW + 60 * 2 + 301)
+    told = [row["document"]["notice"] for row in reversed(store.notices())]
+    told = [one for one in told if "sign_ins" in one["event"]["what"]]
+    assert [(one["event"]["what"], one["event"]["after"], one["is_recovery"]) for one in told] == [
+        ("failed_sign_ins_of_one", 60, False),
+        ("failed_sign_ins", 111, False),
+        ("failed_sign_ins_of_one", 0, True),
+        ("failed_sign_ins", 0, True),
+    ]
+    assert told[0]["event"]["reason"] == "203.0.113.7 (60), 198.51.100.2 (20), 198.51.100.3 (15)"
