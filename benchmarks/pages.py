@@ -30,6 +30,7 @@ import uvicorn  # noqa: E402
 from playwright.sync_api import Page, sync_playwright  # noqa: E402
 
 from dash_app.app import create_app  # noqa: E402
+from dash_app.server import at_rest  # noqa: E402
 from resources.settings import load_settings  # noqa: E402
 from resources.store import Store, open_store  # noqa: E402
 from resources.store.pages import RepositoryFilter  # noqa: E402
@@ -215,6 +216,7 @@ def served(store: Store) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as home, socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         app = create_app(store, load_settings({"ELDER_HOME": home}))
+        at_rest()  # as `elder serve` does
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True).start()
         while not server.started:

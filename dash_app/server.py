@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 import uvicorn
@@ -30,6 +31,7 @@ def serve(settings: Settings, on_start: Callable[[], None]) -> None:
                 "host", settings.host, "127.0.0.1, until there is a token: elder token create NAME --role admin"
             )
         app = create_app(store, settings)
+        at_rest()
         on_start()
         uvicorn.run(
             app,
@@ -41,3 +43,12 @@ def serve(settings: Settings, on_start: Callable[[], None]) -> None:
             ws="websockets-sansio",
             ws_max_size=MESSAGE_BYTES_MAX,
         )
+
+
+def at_rest() -> None:
+    """Let the garbage collector pass over what was loaded at start, which stays as long as the process.
+
+    A full collection walked all modules, 90 ms of a look at a page each time.
+    """
+    gc.collect()
+    gc.freeze()

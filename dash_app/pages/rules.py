@@ -210,7 +210,7 @@ def _meaning(request: PageRequest, rule: Rule) -> Component:
 
 def _measured(request: PageRequest, rule: Rule, row: Mapping[str, Any]) -> Component:
     t = request.t
-    said = request.store.rule_verdicts().get(rule.code, {})
+    said = request.store.rule_verdicts(rule.code)
     sampled: list[Child] = [precision(request, row)]
     if row["verdicts"] and row["verdicts"] < PROVISIONAL_BELOW:
         sampled.append(html.Small(t.gettext(" provisional, below %(count)s verdicts") % {"count": PROVISIONAL_BELOW}))

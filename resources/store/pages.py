@@ -259,18 +259,15 @@ class Pages(FindingsOverTime):
     def newest_change(self) -> str:
         """A mark that differs when something that pages show was written."""
         with self._reading() as connection:
-            marks = [
-                connection.scalar(sa.select(sa.func.max(table.c.id)))
-                for table in (
-                    tables.audits,
-                    tables.live_events,
-                    tables.gates,
-                    tables.audit_failures,
-                    tables.inbox,
-                    tables.tickets,
-                )
-            ]
+            marks = [connection.scalar(sa.select(sa.func.max(table.c.id))) for table in _WATCHED]
         return "-".join(str(mark or 0) for mark in marks)
+
+
+_WATCHED = (
+    tables.audits, tables.live_events, tables.gates, tables.audit_failures, tables.inbox, tables.alert_decisions,
+    tables.feedback, tables.scorecards, tables.audit_log, tables.tickets,
+)  # fmt: skip
+"""What grows whenever something changes that pages show; what people change stands in the audit log."""
 
 
 def known_repositories(team_id: int | None) -> Sequence[sa.ColumnElement[bool]]:

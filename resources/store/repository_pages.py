@@ -273,19 +273,14 @@ class RepositoryPages(Pages):
         with self._reading() as connection:
             return [dict(row) for row in connection.execute(statement).mappings()]
 
-    def rule_verdicts(self) -> dict[str, Row]:
-        """What people said of findings, by rule: true, false, unclear."""
+    def rule_verdicts(self, rule: str) -> dict[str, int]:
+        """What people said of a rule's findings: how often true, false, unclear."""
         table, states = tables.feedback, tables.finding_states
-        statement = (
-            sa.select(states.c.rule, table.c.verdict, sa.func.count().label("times"))
-            .join(states, states.c.id == table.c.finding_id)
-            .group_by(states.c.rule, table.c.verdict)
-        )
-        found: dict[str, Row] = {}
+        # by what was said, which is little: a join lets a planner read every finding of the rule
+        its_rule = sa.select(states.c.rule).where(states.c.id == table.c.finding_id).scalar_subquery()
+        statement = sa.select(table.c.verdict, sa.func.count()).where(its_rule == rule).group_by(table.c.verdict)
         with self._reading() as connection:
-            for rule, verdict, times in connection.execute(statement).tuples():
-                found.setdefault(rule, {})[verdict] = times
-        return found
+            return dict(list(connection.execute(statement).tuples()))
 
     def magic_totals(self, team_id: int | None = None) -> list[Row]:
         """By magic and status: repositories, score (mean), findings."""

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0007"
+REVISION = "0008"
 """Newest migration; a test compares it with `migrations/versions/`."""
 
 POSTGRESQL_SCHEMA = "elder"
@@ -121,6 +121,7 @@ audits = sa.Table(
     sa.Column("content_digest", sa.Text, nullable=False, comment="equal for equal audit keys, else META005"),
     sa.Column("uploaded_by", sa.Text, comment="who sent it in; null when the platform made it itself"),
     sa.Index(None, "snapshot_id"),
+    sa.Index(None, "audited_at"),
 )
 
 findings = sa.Table(
@@ -329,6 +330,7 @@ audit_failures = sa.Table(
     sa.Column("run_id", sa.Text),
     sa.Column("failed_at", UtcDateTime, nullable=False),
     sa.Index(None, "repository_id"),
+    sa.Index(None, "failed_at"),
 )
 
 latest = sa.Table(
@@ -433,6 +435,7 @@ gates = sa.Table(
     sa.Column("run_id", sa.Text),
     sa.Column("judged_at", UtcDateTime, nullable=False),
     sa.Index(None, "repository_id", "judged_at"),
+    sa.Index(None, "judged_at"),
 )
 
 suppression_requests = sa.Table(
@@ -683,6 +686,7 @@ alert_decisions = sa.Table(
     sa.Column("document", sa.JSON, nullable=False, comment="the decision with its event"),
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Index(None, "repository_id", "id"),
+    sa.Index(None, "at"),
 )
 
 notices = sa.Table(
