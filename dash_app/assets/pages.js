@@ -202,6 +202,10 @@
   document.addEventListener('submit', function (event) {
     var form = event.target;
     if (form.classList.contains('filters') && ready()) { event.preventDefault(); apply(form); }
+    if (form.classList.contains('looks') && ready()) {  // a look that is asked for by its button, at what it answers
+      event.preventDefault();
+      go(address(form) + '#' + form.dataset.to);
+    }
   });
   document.addEventListener('change', function (event) {
     var form = event.target.closest && event.target.closest('form.filters');
@@ -277,11 +281,30 @@
         return answer.text().then(function (text) {
           var said = {};
           try { said = JSON.parse(text); } catch (error) { said = {}; }
-          if (answer.ok) { if (form) form.reset(); say(from.done || 'OK'); if (!from.secretNext) refresh(); if (from.secret) reveal(said[from.secret], from); } else say(said.detail || said.title || answer.status + '', true);
+          if (!answer.ok) {
+            say(said.detail || said.title || answer.status + '', true);
+            if (form) beside(form, said.errors || []);
+            if (answer.status === 409) refresh();  // what was there already is shown; what was typed stays
+            return;
+          }
+          if (form) form.reset();
+          say(from.done || 'OK');
+          if (from.next) go(from.next); else if (!from.secretNext) refresh();
+          if (from.secret) reveal(said[from.secret], from);
         });
       })
       .catch(function () { say(root.lang === 'ja' ? '接続できません' : 'No connection', true); })
       .then(function () { if (by) { by.disabled = false; by.removeAttribute('aria-busy'); } });
+  }
+  // What is wrong stands at its field, by the browser's own means, until something else is typed there.
+  function beside(form, errors) {
+    errors.forEach(function (error) {
+      var field = form.elements[error.field.replace(/^body\./, '')];
+      if (!field || !field.setCustomValidity) return;
+      field.setCustomValidity(error.message);
+      field.addEventListener('input', function () { field.setCustomValidity(''); }, { once: true });
+    });
+    form.reportValidity();
   }
   // A secret is shown once, in a dialog of its own: outside of what Dash draws, gone when it is closed.
   function reveal(secret, words) {

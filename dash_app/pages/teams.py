@@ -14,13 +14,16 @@ from dash_app.components import parts
 from dash_app.components.attributes import attributes
 from dash_app.components.parts import Child, Column
 from dash_app.components.states import create_empty
-from dash_app.page import Page, PageRequest, Table, repository_address
+from dash_app.components.team_settings import settings_tab
+from dash_app.page import Page, PageRequest, Table, address, repository_address
 from elder_assets.audit.errors import UnknownRecord
 from elder_assets.audit.frames import LEVEL_NAMES
 from resources.messages.catalogue import level_name
+from resources.store.teams import Team
 
 LEVELS = tuple(reversed(LEVEL_NAMES[1:]))
 WEEKS = 52
+TABS = ("scorecard", "settings")
 
 
 def layout(request: PageRequest) -> Component:
@@ -63,22 +66,52 @@ def layout(request: PageRequest) -> Component:
     )
 
 
-def team_layout(request: PageRequest) -> Component:
-    """One team."""
-    t, store = request.t, request.store
-    team = store.team(request.parts["team"])
+def team_of(request: PageRequest) -> Team:
+    """The team of the address.
+
+    Raises:
+        UnknownRecord: there is none, or it is not the viewer's to see.
+    """
+    team = request.store.team(request.parts["team"])
     if not request.viewer.sees(team.id):
         raise UnknownRecord(f"there is no team {request.parts['team']!r}")
-    rows = store.scorecard_now(team.id)
-    whole = [row for row in rows if row["magic"] == ""]
-    head = [
-        html.Nav(
-            html.A(t.gettext("Teams"), href="/teams"),
-            className="crumbs",
-            **attributes(aria_label=t.gettext("Where this is")),
-        ),
-        html.H1(parts.plain_text(team.name)),
+    return team
+
+
+def team_layout(request: PageRequest) -> Component:
+    """One team: the tab that the address names."""
+    t, team = request.t, team_of(request)
+    tab = request.value("tab", TABS, TABS[0])
+    names = {"scorecard": t.gettext("Scorecard"), "settings": t.gettext("Settings")}
+    links = [
+        html.Li(
+            html.A(
+                names[name],
+                href=address(request.path, tab="" if name == TABS[0] else name),
+                **attributes(aria_current="page" if name == tab else None),
+            )
+        )
+        for name in TABS
     ]
+    shown = {"scorecard": _scorecard_tab, "settings": settings_tab}[tab]
+    return html.Div(
+        [
+            html.Nav(
+                html.A(t.gettext("Teams"), href="/teams"),
+                className="crumbs",
+                **attributes(aria_label=t.gettext("Where this is")),
+            ),
+            html.H1(parts.plain_text(team.name)),
+            html.Nav(html.Ul(links), className="tabs", **attributes(aria_label=t.gettext("Parts of this page"))),
+            shown(request, team),
+        ]
+    )
+
+
+def _scorecard_tab(request: PageRequest, team: Team) -> Component:
+    t = request.t
+    rows = request.store.scorecard_now(team.id)
+    whole = [row for row in rows if row["magic"] == ""]
     if not whole:
         how = html.P(
             [
@@ -87,22 +120,14 @@ def team_layout(request: PageRequest) -> Component:
                 html.Code(f"elder scorecard {team.key}"),
             ]
         )
-        return html.Div(
-            [
-                *head,
-                parts.section(t.gettext("Scorecard"), create_empty(t.gettext("There is no scorecard yet"), how)),
-                _links(request, team.key),
-                _policies(request, team.key),
-            ]
-        )
+        empty = create_empty(t.gettext("There is no scorecard yet"), how)
+        return html.Div([parts.section(t.gettext("Scorecard"), empty), _links(request, team.key)])
     return html.Div(
         [
-            *head,
             html.Div([_levels(request, whole), _trend(request, team.id)], className="pair even"),
             _missing(request, whole),
             _scorecard(request, rows),
             _links(request, team.key),
-            _policies(request, team.key),
         ]
     )
 
@@ -233,54 +258,9 @@ def _scorecard(request: PageRequest, rows: Sequence[Mapping[str, Any]]) -> Compo
     return parts.section(title, parts.table(request, title, columns, shown), aside=parts.export_link(request))
 
 
-def _policies(request: PageRequest, key: str) -> Component:
-    t = request.t
-    versions = request.store.policies(key)
-    title = t.gettext("Policy")
-    if not versions:
-        how = html.P([t.gettext("Set one:"), " ", html.Code(f"elder team policy {key} central.yaml")])
-        return parts.section(title, create_empty(t.gettext("The built-in policy holds"), how))
-    newest, *older = versions
-    said = html.P(
-        [
-            t.gettext("By"),
-            " ",
-            parts.plain_text(newest.author),
-            " ",
-            parts.moment(newest.recorded_at),
-            " ",
-            parts.plain_text(newest.comment),
-        ],
-        className="soft",
-    )
-    shown = html.Pre(
-        html.Code(parts.plain_lines(newest.document)), className="excerpt", tabIndex="0", **attributes(aria_label=title)
-    )
-    items = [
-        html.Li(
-            [
-                parts.moment(one.recorded_at),
-                " ",
-                parts.plain_text(one.author),
-                html.Small(parts.plain_text(one.comment or t.gettext("without comment"))),
-            ]
-        )
-        for one in older[:20]
-    ]
-    return parts.section(
-        title,
-        said,
-        shown,
-        html.H3(t.gettext("Before")) if items else None,
-        html.Ul(items, className="list") if items else None,
-    )
-
-
 def table(request: PageRequest) -> Table:
     """The scorecard of the newest week."""
-    team = request.store.team(request.parts["team"])
-    if not request.viewer.sees(team.id):
-        raise UnknownRecord(f"there is no team {request.parts['team']!r}")
+    team = team_of(request)
     columns = (
         "week",
         "repository",
