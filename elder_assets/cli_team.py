@@ -150,7 +150,8 @@ def _preview_lines(found: Preview) -> list[str]:
             lines.append(f"{plain(one.repository)}  not known: {plain(one.unknown)}")
         elif one.before != one.after:
             sides = [f"{_one(side.score)} {side.level} {side.status}" for side in (one.before, one.after)]
-            lines += [f"{plain(one.repository)}  {sides[0]} -> {sides[1]}", f"  {plain(one.reason)}"]
+            lines += [f"{plain(one.repository)}  {sides[0]} -> {sides[1]}"]
+            lines += [f"  {cause.kind} {', '.join(cause.names[:8])} {cause.points:+.1f}" for cause in one.causes]
     for gate in found.gates:
         lines.append(f"gate {gate.id} of {plain(gate.repository)} would fail: {plain(gate.reason)}")
     return [*lines, f"nothing is saved; {found.duration_ms:.0f} ms"]

@@ -14,7 +14,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -54,14 +54,23 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     magics: dict[str, float | None]
 
 
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of what moves a repository."""
+
+    kind: Literal["weights", "rules", "levels"]
+    names: tuple[str, ...]
+    """Magics whose weight differs, or codes of the rules that judge differently."""
+    points: float
+
+
 class Previewed(msgspec.Struct, frozen=True, kw_only=True):
     """One repository before and after."""
 
     repository: str
     before: Side
     after: Side
-    reason: str = ""
-    """What moved it, the largest part first; '' where nothing did."""
+    causes: tuple[Cause, ...] = ()
+    """What moved it; the points of all add up to the change."""
     unknown: str = ""
     """Why `after` is not known: then it is as before."""
 
@@ -204,8 +213,8 @@ class _Work:
             as_is = self._side(item, item.status, item.score, before)
             return Previewed(repository=item.repository, before=as_is, after=as_is, unknown=str(error))
         sides = [self._of(item, scored, policy) for scored, policy in ((then, before), (now, after))]
-        reason = self._reason(row, old, new, sides, after) if sides[0] != sides[1] else ""
-        return Previewed(repository=item.repository, before=sides[0], after=sides[1], reason=reason)
+        causes = self._causes(row, old, new, sides, after) if sides[0] != sides[1] else ()
+        return Previewed(repository=item.repository, before=sides[0], after=sides[1], causes=causes)
 
     # --- rulers --------------------------------------------------------------------------------------------
 
@@ -333,11 +342,7 @@ class _Work:
     # --- sides ---------------------------------------------------------------------------------------------
 
     def _of(self, item: Current, scored: _Scored, policy: Policy | None) -> Side:
-        magics = {
-            name: (status.value, reason, rounded(score), findings)
-            for name, (status, reason, score, findings) in scored.magics.items()
-        }
-        item = msgspec.structs.replace(item, magics=magics, critical=scored.critical, high=scored.high)
+        item = msgspec.structs.replace(item, magics=_plain_magics(scored), critical=scored.critical, high=scored.high)
         return self._side(item, scored.status.value, rounded(scored.score), policy)
 
     def _side(self, item: Current, status: str, score: float | None, policy: Policy | None) -> Side:
@@ -348,28 +353,31 @@ class _Work:
         magics = {name: value for name, (_, _, value, _) in item.magics.items()}
         return Side(status=status, score=score, level=level, missing=missing, magics=magics)
 
-    def _reason(self, row: Mapping[str, Any], old: Ruler, new: Ruler, sides: Sequence[Side], after: Policy) -> str:
-        """What moved a repository: weights, then rules, each with its points."""
-        said = []
+    def _causes(
+        self, row: Mapping[str, Any], old: Ruler, new: Ruler, sides: Sequence[Side], after: Policy
+    ) -> tuple[Cause, ...]:
+        """What moved a repository: weights first, then rules, each with its points."""
+        found = []
+        between = sides[0].score
         if old.weights != new.weights:
-            only = msgspec.structs.replace(old, weights=new.weights)
-            between = rounded(self._scored(row, only, after).score)
-            heavier = [
-                f"{magic} {old.weights[magic]} to {weight}"
-                for magic, weight in new.weights.items()
-                if weight != old.weights[magic]
-            ]
-            said.append((_points(sides[0].score, between), f"weights: {', '.join(heavier)}"))
-            start = between
-        else:
-            start = sides[0].score
+            scored = self._scored(row, msgspec.structs.replace(old, weights=new.weights), after)
+            between = weighted_score(_plain_magics(scored), new.weights)
+            heavier = [magic for magic, weight in new.weights.items() if weight != old.weights[magic]]
+            found.append(Cause(kind="weights", names=tuple(heavier), points=_points(sides[0].score, between)))
         if old.rules != new.rules:
             moved = [code for code, measure in new.rules.items() if measure != old.rules.get(code)]
-            said.append((_points(start, sides[1].score), f"rules: {', '.join(moved[:6])}"))
-        shown = [f"{text} ({points:+.1f})" for points, text in sorted(said, key=lambda one: -abs(one[0])) if points]
-        if sides[0].level != sides[1].level and not shown:
-            shown.append("the levels ask for something else")
-        return "; ".join(shown)
+            found.append(Cause(kind="rules", names=tuple(moved), points=_points(between, sides[1].score)))
+        if sides[0].level != sides[1].level and sides[0].score == sides[1].score:
+            found.append(Cause(kind="levels", names=(), points=0.0))
+        return tuple(cause for cause in found if cause.points or cause.kind == "levels")
+
+
+def _plain_magics(scored: _Scored) -> dict[str, tuple[str, str, float | None, int]]:
+    """Magics as levels are decided on."""
+    return {
+        name: (status.value, reason, rounded(score), findings)
+        for name, (status, reason, score, findings) in scored.magics.items()
+    }
 
 
 def _points(before: float | None, after: float | None) -> float:

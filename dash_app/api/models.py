@@ -577,7 +577,7 @@ class RepositoryPreview(Answer):
     before: dict[str, Any] = Field(description="status, score, level, missing, magics")
     after: dict[str, Any]
     change: float | None = Field(description="points")
-    reason: str
+    causes: list[dict[str, Any]] = Field(description="kind (weights, rules, levels), names, points")
     unknown: str = Field(description="why `after` is not known; '' where it is")
 
 

@@ -509,7 +509,7 @@ def _moved_row(request: PageRequest, one: Previewed) -> tuple[Child, ...]:
     before, after = one.before, one.after
     named: list[Child] = [
         html.A(parts.repository_name(one.repository), href=repository_address(one.repository)),
-        html.Small(parts.plain_text(one.reason or after.missing)),
+        html.Small(_why(request, one)),
     ]
     if before.status != after.status:
         words = [status_name(request.language, status) for status in (before.status, after.status)]
@@ -526,6 +526,21 @@ def _moved_row(request: PageRequest, one: Previewed) -> tuple[Child, ...]:
     levels = [parts.badge(level or NONE, level_name(request.language, level)) for level in (before.level, after.level)]
     shown: list[Child] = levels[:1] if before.level == after.level else [levels[0], " → ", levels[1]]
     return html.Span(named, className="finding"), score, html.Span(shown, className="moved-level")
+
+
+def _why(request: PageRequest, one: Previewed) -> str:
+    """What moves a repository, with its points."""
+    t = request.t
+    said = []
+    for cause in one.causes:
+        if cause.kind == "levels":
+            said.append(str(t.gettext("the levels ask for something else")))
+            continue
+        names = [magic_name(request.language, name) if cause.kind == "weights" else name for name in cause.names]
+        shown = ", ".join(names[:4]) + ("…" if len(names) > 4 else "")
+        word = t.gettext("focus (%(names)s)") if cause.kind == "weights" else t.gettext("rules (%(names)s)")
+        said.append(f"{word % {'names': shown}} {cause.points:+.1f}".replace("-", "\u2212"))
+    return " · ".join(said)
 
 
 def _gates(request: PageRequest, found: Preview) -> Component | None:

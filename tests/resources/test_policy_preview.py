@@ -143,17 +143,18 @@ def test_the_same_settings_move_nothing(world):
     found = previewed(store, settings, DOCUMENTS["a severity"])
     assert (found.changes, found.moved, found.gates) == ((), (), ())
     assert found.mean_before == found.mean_after
-    assert found.repositories[0].reason == ""
+    assert found.repositories[0].causes == ()
 
 
 def test_what_moved_a_repository_is_said_with_its_points(world):
     store, settings, _ = world
-    found = previewed(store, settings, "version: 1\nweights: {integrity: 9}\nrules: {STR013: {severity: critical}}\n")
+    found = previewed(store, settings, "version: 1\nweights: {integrity: 9}\nrules: {STR001: {severity: low}}\n")
     (one,) = found.repositories
-    assert "weights: integrity 1 to 9 (" in one.reason
+    assert [(cause.kind, cause.names) for cause in one.causes] == [("weights", ("integrity",)), ("rules", ("STR001",))]
+    assert sum(cause.points for cause in one.causes) == pytest.approx(one.change)
     assert {change.key: (change.before, change.after) for change in found.changes} == {
         "weights.integrity": ("1", "9"),
-        "rules.STR013.severity": ("", "critical"),
+        "rules.STR001.severity": ("", "low"),
     }
 
 
