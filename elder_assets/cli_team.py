@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from resources.store import Store
 
 SCHEMA_VERSION = 1
+PLATFORM = "all"
 
 
 @click.group()
@@ -128,6 +129,102 @@ def team_set(key: str, values: tuple[str, ...], is_preview: bool, reason: str, a
             return
         made = save_settings(store, key, wanted, by=author or operator(), reason=reason, based_on=held.version)
         click.echo(f"version {made.id} of the policy of {key} is saved; it judges from the next audit on")
+
+
+@team.group()
+def initiative() -> None:
+    """Goals with deadlines."""
+
+
+@initiative.command("add")
+@click.argument("key", metavar="TEAM")
+@click.argument("title")
+@click.option("--rule", default="", help="No finding of this rule is open.")
+@click.option("--magic", default="", help="This magic has at least the score of --least.")
+@click.option("--level", default="", help="The repository has this level.")
+@click.option("--least", type=float, help="Score, 0-100; without --magic it is the overall one.")
+@click.option("--by", "deadline", required=True, type=click.DateTime(["%Y-%m-%d"]), help="The last day.")
+@click.option("--from", "starts_on", type=click.DateTime(["%Y-%m-%d"]), help="The first day; default: today.")
+@click.option("--owner", default="", help="Who sees to it; default: the user of this machine.")
+@click.option("--repository", "repositories", multiple=True, help="Only this one; may be given again.")
+def initiative_add(  # noqa: PLR0917 - one parameter an option
+    key: str,
+    title: str,
+    rule: str,
+    magic: str,
+    level: str,
+    least: float | None,
+    deadline: dt.datetime,
+    starts_on: dt.datetime | None,
+    owner: str,
+    repositories: tuple[str, ...],
+) -> None:
+    """Make an initiative of TEAM; "all" is the platform, for all teams."""
+    from resources.initiatives import Wanted, make
+
+    given = [(kind, subject) for kind, subject in (("rule", rule), ("magic", magic), ("level", level)) if subject]
+    if len(given) > 1 or (not given and least is None):
+        raise click.UsageError("say one goal: --rule, --magic with --least, --level, or --least alone")
+    kind, subject = given[0] if given else ("score", "")
+    wanted = Wanted(
+        title=title, kind=kind, subject=subject, least=least, deadline=deadline.date(), owner=owner,
+        starts_on=starts_on.date() if starts_on else None, repositories=repositories,
+    )  # fmt: skip
+    with _store() as store:
+        made = make(store, None if key == PLATFORM else store.team(key), wanted, by=operator())
+        click.echo(f"initiative {made.id} is {made.state}, until {made.deadline}")
+
+
+@initiative.command("list")
+@click.argument("key", metavar="TEAM")
+def initiative_list(key: str) -> None:
+    """Show how far the initiatives of a team are."""
+    from elder_assets.audit.initiatives import words
+    from elder_assets.audit.report import plain
+    from resources.initiatives import seen_by
+
+    with _store() as store:
+        seen = seen_by(store, store.team(key))
+    if not seen:
+        click.echo(
+            f"{key} has no initiative; make one with: elder team initiative add {key} TITLE --level silver --by DAY"
+        )
+    for one in seen:
+        known = one.initiative
+        late = ", overdue" if one.is_overdue else ""
+        pace = f"done on {one.pace.reached_on} at this pace" if one.pace.reached_on else "no pace yet"
+        click.echo(f"{known.id}  {plain(known.title)}: {words(known.goal)}, by {known.deadline}, {plain(known.owner)}")
+        click.echo(f"   {known.state}{late}; {one.done} of {one.total}; {pace if one.left else 'nothing left'}")
+
+
+@initiative.command("withdraw")
+@click.argument("number", type=int)
+@click.option("--reason", required=True, help="Why.")
+def initiative_withdraw(number: int, reason: str) -> None:
+    """Give an initiative up; it stays with its history."""
+    from resources.initiatives import withdraw
+
+    with _store() as store:
+        withdraw(store, number, by=operator(), reason=reason)
+        click.echo(f"initiative {number} is withdrawn")
+
+
+@initiative.command("change")
+@click.argument("number", type=int)
+@click.option("--by", "deadline", type=click.DateTime(["%Y-%m-%d"]), help="Another last day.")
+@click.option("--owner", default="", help="Who sees to it from now on.")
+@click.option("--title", default="", help="Another title.")
+@click.option("--reason", required=True, help="Why.")
+def initiative_change(number: int, deadline: dt.datetime | None, owner: str, title: str, reason: str) -> None:
+    """Change title, owner or deadline of an initiative; what was there stays in its history."""
+    from resources.initiatives import change
+
+    given = {"deadline": deadline.date() if deadline else None, "owner": owner, "title": title}
+    with _store() as store:
+        made = change(
+            store, number, {name: value for name, value in given.items() if value}, by=operator(), reason=reason
+        )
+        click.echo(f"initiative {made.id} is {made.state}, until {made.deadline}")
 
 
 def _preview_lines(found: Preview) -> list[str]:

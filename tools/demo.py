@@ -7,6 +7,7 @@ Each repository is audited at a few commits of its last year, oldest first, as i
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import itertools
 import sys
 import time
@@ -27,10 +28,12 @@ from resources.fleet import processes_that_fit, rescore_all
 from resources.git.address import checked_key
 from resources.git.blame import introduced
 from resources.git.repository import open_repository, register_target
+from resources.initiatives import Wanted, make, measure_all
 from resources.registry import add_known
 from resources.settings import Settings, load_settings
-from resources.store import open_store
+from resources.store import Store, open_store
 from resources.store.findings import Observed
+from resources.team_settings import held_settings, save_settings, with_values
 
 ROOT = Path(__file__).resolve().parents[1]
 AUDITS = 9
@@ -102,6 +105,29 @@ def judge_changes(settings: Settings, key: str, url: str, line: Sequence[Commit]
             store.record_gate(key, result, to_gate_json(result), title=head.subject)
 
 
+def set_goals(store: Store, team: str) -> None:
+    """Goals with deadlines, as a team would set them, and a threshold that somebody changed: once a store."""
+    known, today = store.team(team), store.now().date()
+    if store.initiatives(known.id):
+        return
+    began, week = today - dt.timedelta(weeks=16), dt.timedelta(weeks=1)
+    goals = (
+        Wanted(title="Every repository at 90", kind="score", least=90, deadline=today + 8 * week, starts_on=began),
+        Wanted(
+            title="Tests that can fail", kind="magic", subject="tdd", least=95, deadline=today + 4 * week,
+            starts_on=began,
+        ),
+        Wanted(title="Level silver everywhere", kind="level", subject="silver", deadline=today + 12 * week),
+        Wanted(title="No merge conflict is left", kind="rule", subject="STR001", deadline=today + 6 * week),
+    )  # fmt: skip
+    for goal in goals:
+        make(store, known, goal, by="demo")
+    held = held_settings(store, team)
+    wanted = with_values(held.policy, [("scorecard.levels.gold.score", 92)])
+    reason = "gold is to mean something, said the demo"
+    save_settings(store, team, wanted, by="demo", reason=reason, based_on=held.version)
+
+
 def main() -> int:
     """Fill, and say how long it took."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -131,6 +157,9 @@ def main() -> int:
         print(scored.line(), flush=True)
     with open_store(settings.store_url) as store:
         for team in given.team:
+            store.record_scorecard(team, make_scorecard(store, team, store.now()))
+            set_goals(store, team)
+            measure_all(store, store.team(team).id)
             store.record_scorecard(team, make_scorecard(store, team, store.now()))
     print(f"{len(work)} repositories in {time.monotonic() - started:.0f} s; see them with: make up")
     return 0

@@ -608,6 +608,118 @@ class SettingsPreview(Answer):
     duration_ms: float
 
 
+class InitiativeIn(Request):
+    """A goal with a deadline."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"title": "no merge conflicts", "kind": "rule", "subject": "INT001", "deadline": "2026-12-31"},
+                {"title": "servant 80", "kind": "magic", "subject": "servant", "least": 80, "deadline": "2027-03-31"},
+            ]
+        },
+    )
+
+    title: Text
+    kind: Short = Field(description="rule, magic, score or level")
+    subject: Short = Field("", description="rule's code, magic or level; '' for a score")
+    least: float | None = Field(None, description="score, 0-100; of kinds magic and score")
+    deadline: dt.date
+    starts_on: dt.date | None = Field(None, description="default: today")
+    owner: Short = Field("", description="who sees to it; default: who makes it")
+    repositories: list[Short] = Field([], max_length=1_000, description="keys; default: all of the team")
+
+
+class InitiativeChange(Request):
+    """What is to be different."""
+
+    title: Text | None = None
+    owner: Short | None = None
+    deadline: dt.date | None = None
+    reason: Text
+
+
+class InitiativeReason(Request):
+    """Why."""
+
+    reason: Text
+
+
+class InitiativeNumber(Answer):
+    """An initiative that was made."""
+
+    id: int
+
+
+class InitiativeEventOut(Answer):
+    """What happened to an initiative."""
+
+    event: str
+    actor: str = Field(description="'' = Elder")
+    at: dt.datetime
+    detail: dict[str, Any]
+
+
+class InitiativePoint(Answer):
+    """How far it was in a week."""
+
+    week: str
+    done: int
+    total: int
+
+
+class InitiativeOut(Answer):
+    """A goal with a deadline, and how far it is."""
+
+    id: int
+    team: str | None = Field(description="null = of the platform")
+    title: str
+    kind: str
+    subject: str
+    least: float | None
+    owner: str
+    starts_on: dt.date
+    deadline: dt.date
+    state: str = Field(description="planned, active, reached, missed or withdrawn")
+    is_overdue: bool
+    done: int = Field(description="of the team's repositories that are asked for something")
+    total: int
+    left: list[str] = Field(description="repositories that lack it")
+    per_week: float = Field(description="repositories a week, over the last weeks")
+    reached_on: dt.date | None = Field(description="at this pace; null = no pace yet")
+    points: list[InitiativePoint]
+    history: list[InitiativeEventOut]
+
+
+class InitiativeList(Answer):
+    """A team's initiatives, those that end first at first."""
+
+    team: str
+    initiatives: list[InitiativeOut]
+
+
+class HotspotOut(Answer):
+    """A risky file, and who owns it."""
+
+    repository: str
+    path: str
+    changes: int = Field(description="commits in a year")
+    cognitive: int
+    risk: int
+    authors: int
+    owner_share: float | None = Field(description="of whoever changed it most, 0-1")
+    declared_owners: list[str] | None = Field(description="by CODEOWNERS; null = no audit has looked yet")
+    open: int
+
+
+class HotspotList(Answer):
+    """A team's hotspots, those that nobody owns at first."""
+
+    team: str
+    hotspots: list[HotspotOut]
+
+
 class ScorecardRow(Answer):
     """A repository, or one of its magics, in one week."""
 

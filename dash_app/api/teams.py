@@ -12,6 +12,17 @@ from dash_app.access import AdminHere, MaintainerHere, OperatorHere, Person, Vie
 from dash_app.api.models import (
     ConfigurationIn,
     ConfigurationOut,
+    HotspotList,
+    HotspotOut,
+    Id,
+    InitiativeChange,
+    InitiativeEventOut,
+    InitiativeIn,
+    InitiativeList,
+    InitiativeNumber,
+    InitiativeOut,
+    InitiativePoint,
+    InitiativeReason,
     PolicyVersion,
     Scorecard,
     ScorecardRow,
@@ -26,12 +37,13 @@ from dash_app.api.models import (
     TeamOut,
 )
 from dash_app.api.parts import SettingsHere, StoreHere
-from elder_assets.audit.errors import UnknownRecord
+from elder_assets.audit.errors import AccessRefused, UnknownRecord
 from elder_assets.audit.model import Severity
 from elder_assets.audit.policy import PROFILES, read_policy
 from elder_assets.audit.registry import MAGIC_ORDER
 from elder_assets.audit.ruler import default_ruler
 from elder_assets.audit.team_settings import effective
+from resources import initiatives
 from resources.store import Store
 from resources.store.teams import Team
 from resources.team_settings import held_settings, preview_settings, save_settings, versions_of
@@ -164,3 +176,105 @@ def get_scorecard(
     team = _team(store, person, team_id)
     rows = [ScorecardRow(**row) for row in store.scorecard_page(team.id, week)]
     return Scorecard(team=team.key, week=rows[0].week if rows else week, rows=rows)
+
+
+# --- initiatives -----------------------------------------------------------------------------------------------
+
+
+@router.get("/teams/{team_id}/initiatives", summary="A team's initiatives")
+def list_initiatives(person: ViewerHere, store: StoreHere, team_id: Short) -> InitiativeList:
+    """Those of the team and of the platform, with how far the team's repositories are."""
+    team = _team(store, person, team_id)
+    return _initiatives(store, team)
+
+
+@router.post("/teams/{team_id}/initiatives", status_code=201, summary="Make an initiative")
+def add_initiative(person: MaintainerHere, store: StoreHere, team_id: Short, wanted: InitiativeIn) -> InitiativeOut:
+    """A goal for the team's repositories, with a deadline."""
+    team = _team(store, person, team_id)
+    made = initiatives.make(store, team, _wanted(wanted), by=person.name)
+    return _initiative(store, team, made.id)
+
+
+@router.post("/initiatives", status_code=201, summary="Make an initiative of the platform")
+def add_platform_initiative(person: OperatorHere, store: StoreHere, wanted: InitiativeIn) -> InitiativeNumber:
+    """A goal for the repositories of all teams, with a deadline."""
+    return InitiativeNumber(id=initiatives.make(store, None, _wanted(wanted), by=person.name).id)
+
+
+@router.patch("/teams/{team_id}/initiatives/{initiative_id}", summary="Change an initiative")
+def change_initiative(
+    person: MaintainerHere, store: StoreHere, team_id: Short, initiative_id: Id, wanted: InitiativeChange
+) -> InitiativeOut:
+    """Title, owner or deadline, with a reason; what was there stays in its history."""
+    team = _team(store, person, team_id)
+    _own_initiative(store, person, team, initiative_id)
+    values = {name: value for name in ("title", "owner", "deadline") if (value := getattr(wanted, name)) is not None}
+    initiatives.change(store, initiative_id, values, by=person.name, reason=wanted.reason)
+    return _initiative(store, team, initiative_id)
+
+
+@router.post("/teams/{team_id}/initiatives/{initiative_id}/withdraw", summary="Give an initiative up")
+def withdraw_initiative(
+    person: MaintainerHere, store: StoreHere, team_id: Short, initiative_id: Id, wanted: InitiativeReason
+) -> InitiativeOut:
+    """It stays with its history."""
+    team = _team(store, person, team_id)
+    _own_initiative(store, person, team, initiative_id)
+    initiatives.withdraw(store, initiative_id, by=person.name, reason=wanted.reason)
+    return _initiative(store, team, initiative_id)
+
+
+def _own_initiative(store: Store, person: Person, team: Team, number: int) -> None:
+    """See that the initiative is the team's; one of the platform is changed by people of all teams alone.
+
+    Raises:
+        UnknownRecord: it is another team's.
+        AccessRefused: it is of the platform.
+    """
+    known = store.initiative(number)
+    if known.team_id is None and person.team_id is not None:
+        raise AccessRefused("an initiative of the platform is changed by somebody of all teams")
+    if known.team_id not in {None, team.id}:
+        raise UnknownRecord(f"there is no initiative {number}")
+
+
+def _wanted(given: InitiativeIn) -> initiatives.Wanted:
+    plain = given.model_dump()
+    return initiatives.Wanted(**{**plain, "repositories": tuple(plain["repositories"])})
+
+
+def _initiatives(store: Store, team: Team) -> InitiativeList:
+    return InitiativeList(
+        team=team.key, initiatives=[_initiative_out(team, one) for one in initiatives.seen_by(store, team)]
+    )
+
+
+def _initiative(store: Store, team: Team, number: int) -> InitiativeOut:
+    (found,) = [one for one in initiatives.seen_by(store, team) if one.initiative.id == number]
+    return _initiative_out(team, found)
+
+
+def _initiative_out(team: Team, one: initiatives.Seen) -> InitiativeOut:
+    known = one.initiative
+    names = ("id", "title", "owner", "starts_on", "deadline", "state")
+    return InitiativeOut(
+        **{name: getattr(known, name) for name in names},
+        **msgspec.structs.asdict(known.goal),
+        team=None if one.is_platform else team.key,
+        is_overdue=one.is_overdue,
+        done=one.done,
+        total=one.total,
+        left=list(one.left),
+        per_week=round(one.pace.per_week, 2),
+        reached_on=one.pace.reached_on,
+        points=[InitiativePoint(**msgspec.structs.asdict(point)) for point in one.points],
+        history=[InitiativeEventOut(**msgspec.structs.asdict(event)) for event in one.events],
+    )
+
+
+@router.get("/teams/{team_id}/hotspots", summary="Owners of a team's hotspots")
+def list_hotspots(person: ViewerHere, store: StoreHere, team_id: Short) -> HotspotList:
+    """The riskiest files of the team's repositories, those that nobody owns at first."""
+    team = _team(store, person, team_id)
+    return HotspotList(team=team.key, hotspots=[HotspotOut(**row) for row in store.team_hotspots(team.id)])

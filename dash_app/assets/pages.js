@@ -299,7 +299,8 @@
   // What is wrong stands at its field, by the browser's own means, until something else is typed there.
   function beside(form, errors) {
     errors.forEach(function (error) {
-      var field = form.elements[error.field.replace(/^body\./, '')];
+      var name = error.field.replace(/^body\./, '');
+      var field = form.elements[name] || Array.from(form.elements).filter(function (one) { return one.name.split(',').indexOf(name) >= 0; })[0];
       if (!field || !field.setCustomValidity) return;
       field.setCustomValidity(error.message);
       field.addEventListener('input', function () { field.setCustomValidity(''); }, { once: true });
@@ -343,7 +344,11 @@
     if (!form.dataset.path) return;
     event.preventDefault();
     var body = JSON.parse(form.dataset.body || '{}');
-    new FormData(form).forEach(function (value, name) { body[name] = value; });
+    new FormData(form).forEach(function (value, name) {
+      if (form.dataset.sparse && !String(value).trim()) return;
+      var named = name.split(','), said = named.length > 1 ? String(value).split(',') : [value];
+      named.forEach(function (one, place) { body[one] = said[place] || ''; });  // one choice may say two things
+    });
     send(form.dataset.method || 'POST', form.dataset.path, body, form.dataset, form.querySelector('button[type=submit]'), form);
   });
 

@@ -265,7 +265,7 @@ def asked_word(request: PageRequest, name: str) -> str:
     t = request.t
     names = {
         "score": t.gettext("score, at least"),
-        "coverage": t.gettext("coverage, at least, %%") % {},
+        "coverage": t.gettext("coverage in per cent, at least"),
         "critical": t.gettext("critical gate findings, at most"),
         "high": t.gettext("high gate findings, at most"),
         "audited_days": t.gettext("audited within days"),
@@ -297,7 +297,7 @@ def _levels(request: PageRequest, fields: _Fields) -> Component:
     table = html.Table([html.Thead(html.Tr(head)), html.Tbody(rows)], className="thresholds")
     share = fields.text(
         "scorecard.repositories",
-        t.gettext("Share of repositories that must have a level for the team to have it, %%") % {},
+        t.gettext("Per cent of the repositories that must have a level for the team to have it"),
     )
     scroll = html.Div(table, className="scroll", tabIndex="0", role="region", **attributes(aria_label=title))
     said = t.gettext("Empty: not asked for. Magics as: tdd 80, strict 80.")
@@ -434,7 +434,7 @@ def key_word(request: PageRequest, key: str) -> str:
     if key == "gate.new_suppressions":
         return str(t.gettext("Suppressions that a change brings along"))
     if key == "scorecard.repositories":
-        return str(t.gettext("Share of repositories, %%") % {})
+        return str(t.gettext("Share of repositories in per cent"))
     if first == "weights":
         return str(t.gettext("Weight of %(magic)s") % {"magic": magic_name(request.language, rest[0])})
     if first == "scorecard" and len(rest) >= 3:

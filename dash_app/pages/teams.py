@@ -14,6 +14,8 @@ from dash_app.components import parts
 from dash_app.components.attributes import attributes
 from dash_app.components.parts import Child, Column
 from dash_app.components.states import create_empty
+from dash_app.components.team_hotspots import hotspots_tab
+from dash_app.components.team_initiatives import initiatives_strip, initiatives_tab
 from dash_app.components.team_settings import settings_tab
 from dash_app.page import Page, PageRequest, Table, address, repository_address
 from elder_assets.audit.errors import UnknownRecord
@@ -23,7 +25,7 @@ from resources.store.teams import Team
 
 LEVELS = tuple(reversed(LEVEL_NAMES[1:]))
 WEEKS = 52
-TABS = ("scorecard", "settings")
+TABS = ("scorecard", "initiatives", "hotspots", "settings")
 
 
 def layout(request: PageRequest) -> Component:
@@ -82,7 +84,12 @@ def team_layout(request: PageRequest) -> Component:
     """One team: the tab that the address names."""
     t, team = request.t, team_of(request)
     tab = request.value("tab", TABS, TABS[0])
-    names = {"scorecard": t.gettext("Scorecard"), "settings": t.gettext("Settings")}
+    names = {
+        "scorecard": t.gettext("Scorecard"),
+        "initiatives": t.gettext("Initiatives"),
+        "hotspots": t.gettext("Owners of hotspots"),
+        "settings": t.gettext("Settings"),
+    }
     links = [
         html.Li(
             html.A(
@@ -93,7 +100,12 @@ def team_layout(request: PageRequest) -> Component:
         )
         for name in TABS
     ]
-    shown = {"scorecard": _scorecard_tab, "settings": settings_tab}[tab]
+    shown = {
+        "scorecard": _scorecard_tab,
+        "initiatives": initiatives_tab,
+        "hotspots": hotspots_tab,
+        "settings": settings_tab,
+    }[tab]
     return html.Div(
         [
             html.Nav(
@@ -121,11 +133,13 @@ def _scorecard_tab(request: PageRequest, team: Team) -> Component:
             ]
         )
         empty = create_empty(t.gettext("There is no scorecard yet"), how)
-        return html.Div([parts.section(t.gettext("Scorecard"), empty), _links(request, team.key)])
+        strip = initiatives_strip(request, team)
+        return html.Div([parts.section(t.gettext("Scorecard"), empty), strip, _links(request, team.key)])
     return html.Div(
         [
             html.Div([_levels(request, whole), _trend(request, team.id)], className="pair even"),
             _missing(request, whole),
+            initiatives_strip(request, team),
             _scorecard(request, rows),
             _links(request, team.key),
         ]
@@ -259,8 +273,15 @@ def _scorecard(request: PageRequest, rows: Sequence[Mapping[str, Any]]) -> Compo
 
 
 def table(request: PageRequest) -> Table:
-    """The scorecard of the newest week."""
+    """The scorecard of the newest week, or the hotspots."""
     team = team_of(request)
+    if request.value("tab") == "hotspots":
+        names = ("repository", "path", "declared_owners", "risk", "changes", "cognitive", "authors", "open")
+        rows = [
+            {**row, "declared_owners": " ".join(row["declared_owners"] or ())}
+            for row in request.store.team_hotspots(team.id, 5_000)
+        ]
+        return Table(name=f"hotspots-{team.key}", columns=names, rows=rows)
     columns = (
         "week",
         "repository",

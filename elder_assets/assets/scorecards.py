@@ -16,6 +16,7 @@ from elder_assets.partitions import OWNERS, RESULTS_GROUP, SCORECARDS_ASSET, TEA
 from elder_assets.scorecards import standing_of
 from elder_assets.team_scorecard import make_scorecard, team_terms
 from resources.dagster_resources import ElderResource
+from resources.initiatives import measure_all
 
 
 @dg.asset(
@@ -39,6 +40,7 @@ def team_scorecards(
         content = make_scorecard(store, team, dt.datetime.now(dt.UTC))
         yield from checked(SCORECARDS_ASSET, schema_result(SCORECARDS_ASSET, {SCORECARDS.name: content}))
         written = store.record_scorecard(team, content)
+        measure_all(store, store.team(team).id)
         standing = standing_of(content, team_terms(store, team).share_pct)
     whole = content[(content["magic"] == "") & (content["week"] == content["week"].max())]
     yield dg.MaterializeResult(

@@ -48,6 +48,10 @@ class FileNow(msgspec.Struct, frozen=True, kw_only=True):
     """Commits in a year."""
     cognitive: int = 0
     authors: int = 0
+    main_share: float = 0.0
+    """Share of the changes by whoever changed it most, 0-1; whose they are is not kept."""
+    declared_owners: tuple[str, ...] = ()
+    """By CODEOWNERS."""
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
@@ -242,6 +246,8 @@ class FindingsOverTime(Database):
             path = storable(file.path)
             count, weight = found.get(path, (0, 0))
             row = {**msgspec.structs.asdict(file), "path": path, "open": count, "weight": weight}
+            row["owner_share"] = row.pop("main_share") or None
+            row["declared_owners"] = storable(list(file.declared_owners)) if file.changes else None
             rows.append({"repository_id": repository_id, **row})
         rows.sort(key=lambda row: (-row["weight"], -row["changes"] * row["cognitive"], -row["size_bytes"], row["path"]))
         connection.execute(sa.delete(table).where(table.c.repository_id == repository_id))

@@ -38,6 +38,7 @@ from resources.store.findings import Latest, Observed
 from resources.store.gates import Gates
 from resources.store.imports import Imports
 from resources.store.inbox import Inbox
+from resources.store.initiatives import Initiatives
 from resources.store.load import Load
 from resources.store.operations import Operations
 from resources.store.operations_pages import OperationsPages
@@ -92,6 +93,7 @@ class Store(
     Gates,
     Scorecards,
     TeamPages,
+    Initiatives,
     Load,
     Inbox,
     Operations,

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0008"
+REVISION = "0009"
 """Newest migration; a test compares it with `migrations/versions/`."""
 
 POSTGRESQL_SCHEMA = "elder"
@@ -398,6 +398,7 @@ latest_files = sa.Table(
     sa.Column("changes", sa.BigInteger, nullable=False, comment="commits in a year, of a hotspot"),
     sa.Column("cognitive", sa.BigInteger, nullable=False, comment="complexity, of a hotspot"),
     sa.Column("authors", sa.BigInteger, nullable=False, comment="of a hotspot"),
+    sa.Column("declared_owners", sa.JSON, comment="by CODEOWNERS, of a hotspot; null of rows older than 0009"),
     sa.Column("owner", sa.Text, comment="who changed it most in a year, of a hotspot; null where nobody did"),
     sa.Column("owner_share", sa.Float(53), comment="of those changes, 0-1"),
 )
@@ -496,6 +497,52 @@ scorecards = sa.Table(
     sa.UniqueConstraint("team_id", "week", "repository_id", "magic", name="uq_scorecards_row"),
 )
 """A projection: a week's rows are written again while it runs."""
+
+
+# --- initiatives -----------------------------------------------------------------------------------------
+
+initiatives = sa.Table(
+    "initiatives",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("team_id", BIG, sa.ForeignKey("teams.id"), comment="null = of the platform, for all teams"),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, comment="rule, magic, score or level: what a repository must have"),
+    sa.Column("subject", sa.Text, nullable=False, comment="code, name or level; '' for a score of the whole"),
+    sa.Column("least", sa.Float(53), comment="score, 0-100"),
+    sa.Column("scope", sa.JSON, nullable=False, comment="ids of repositories; [] = all of the team"),
+    sa.Column("owner", sa.Text, nullable=False, comment="who sees to it"),
+    sa.Column("starts_on", sa.Date, nullable=False),
+    sa.Column("deadline", sa.Date, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, comment="planned, active, reached, missed or withdrawn"),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("settled_at", UtcDateTime, comment="when it was reached, missed or withdrawn"),
+    sa.Index(None, "team_id"),
+)
+
+initiative_events = sa.Table(
+    "initiative_events",
+    METADATA,
+    sa.Column("id", BIG, primary_key=True),
+    sa.Column("initiative_id", BIG, sa.ForeignKey("initiatives.id"), nullable=False),
+    sa.Column("event", sa.Text, nullable=False, comment="made, changed, or the state that it came to"),
+    sa.Column("actor", sa.Text, nullable=False, comment="'' = Elder"),
+    sa.Column("detail", sa.JSON, nullable=False, comment="reason, from and to, done and total"),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Index(None, "initiative_id"),
+)
+
+initiative_points = sa.Table(
+    "initiative_points",
+    METADATA,
+    sa.Column("initiative_id", BIG, sa.ForeignKey("initiatives.id"), primary_key=True),
+    sa.Column("team_id", BIG, sa.ForeignKey("teams.id"), primary_key=True, comment="whose repositories are counted"),
+    sa.Column("week", sa.Text, primary_key=True, comment="Monday, 2026-02-09"),
+    sa.Column("done", sa.BigInteger, nullable=False, comment="repositories that have what the goal asks for"),
+    sa.Column("total", sa.BigInteger, nullable=False),
+)
+"""A projection: how far each initiative was in each week; the running week is written again while it runs."""
 
 
 # --- the control plane -----------------------------------------------------------------------------------

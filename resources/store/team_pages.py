@@ -90,3 +90,43 @@ class TeamPages(Database):
         )
         with self._reading() as connection:
             return [dict(row) for row in connection.execute(statement).mappings()]
+
+    # --- hotspots ----------------------------------------------------------------------------------------------
+
+    def team_hotspots(self, team_id: int, limit: int = 100) -> list[Row]:
+        """The riskiest files of a team's repositories: those that nobody owns at first, then by risk.
+
+        repository (key), path, changes (commits in a year), cognitive, authors, owner_share (of the one who changed it
+        most, 0-1, None where it is not known), declared_owners (None where no audit has looked yet), open (findings),
+        risk (changes x complexity).
+        """
+        files, repositories = tables.latest_files, tables.repositories
+        names = ("path", "changes", "cognitive", "authors", "owner_share", "declared_owners", "open")
+        risk = (files.c.changes * files.c.cognitive).label("risk")
+        is_owned = sa.case((sa.cast(files.c.declared_owners, sa.Text) == "[]", 0), else_=1)
+        statement = (
+            sa.select(repositories.c.key.label("repository"), *(files.c[name] for name in names), risk)
+            .join(repositories, repositories.c.id == files.c.repository_id)
+            .where(repositories.c.team_id == team_id, repositories.c.removed_at.is_(None), files.c.changes > 0)
+            .order_by(is_owned, risk.desc(), repositories.c.key, files.c.path)
+            .limit(limit)
+        )
+        with self._reading() as connection:
+            return [dict(row) for row in connection.execute(statement).mappings()]
+
+    def hotspot_counts(self, team_id: int) -> Row:
+        """Of a team's hotspots: hotspots, ownerless (no CODEOWNERS rule names anybody), single (one author alone)."""
+        files, repositories = tables.latest_files, tables.repositories
+        is_ownerless = sa.case((sa.cast(files.c.declared_owners, sa.Text) == "[]", 1), else_=0)
+        statement = (
+            sa.select(
+                sa.func.count().label("hotspots"),
+                sa.func.coalesce(sa.func.sum(is_ownerless), 0).label("ownerless"),
+                sa.func.coalesce(sa.func.sum(sa.case((files.c.authors == 1, 1), else_=0)), 0).label("single"),
+                sa.func.count(sa.distinct(files.c.repository_id)).label("repositories"),
+            )
+            .join(repositories, repositories.c.id == files.c.repository_id)
+            .where(repositories.c.team_id == team_id, repositories.c.removed_at.is_(None), files.c.changes > 0)
+        )
+        with self._reading() as connection:
+            return dict(connection.execute(statement).mappings().one())

@@ -363,6 +363,59 @@ def test_settings_need_a_reason_and_a_change(root: TestClient, sides: dict[str, 
     assert unknown.json()["errors"][0]["field"] == "suppressions"
 
 
+def test_an_initiative_is_made_changed_and_withdrawn_with_its_history(root: TestClient, sides: dict[str, Side]):
+    address = f"{API}/teams/apples/initiatives"
+    deadline = str(dt.date.today() + dt.timedelta(days=90))  # noqa: DTZ011 - the store's clock is the real one here
+    wanted = {"title": "TDD at 80", "kind": "magic", "subject": "tdd", "least": 80, "deadline": deadline}
+    made = root.post(address, json=wanted)
+    assert made.status_code == 201
+    told = made.json()
+    # the only repository of the team has 82 in tdd, so there is nothing left to do
+    assert (told["done"], told["total"], told["left"], told["state"], told["team"]) == (1, 1, [], "reached", "apples")
+    higher = root.post(address, json={**wanted, "least": 90}).json()
+    assert (higher["state"], higher["left"]) == ("active", ["git.example.com/apples/shop-apples"])
+    one = f"{address}/{higher['id']}"
+    changed = root.patch(one, json={"owner": "bob", "reason": "ann has left us"}).json()
+    assert (changed["owner"], changed["history"][-1]["detail"]["changes"]) == ("bob", {"owner": ["root", "bob"]})
+    assert root.patch(one, json={"owner": "bob", "reason": "so"}).json()["errors"][0]["field"] == "reason"
+    assert root.post(f"{one}/withdraw", json={"reason": "we sold the shop"}).json()["state"] == "withdrawn"
+    assert [one["state"] for one in root.get(address).json()["initiatives"]] == ["reached", "withdrawn"]
+    assert root.get(f"{API}/teams/pears/initiatives").json()["initiatives"] == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"kind": "rules"}, "kind"),
+        ({"subject": "INT999"}, "subject"),
+        ({"least": 3}, "least"),
+        ({"deadline": "2001-01-01"}, "deadline"),
+        ({"title": "x"}, "title"),
+        ({"repositories": ["git.example.com/pears/shop-pears"]}, "repositories"),
+    ],
+)
+def test_an_initiative_that_cannot_be_meant_is_refused_by_its_value(
+    root: TestClient, sides: dict[str, Side], wrong: dict[str, Any], field: str
+):
+    wanted = {"title": "no conflicts", "kind": "rule", "subject": "INT001", "deadline": "2027-10-01"}
+    answer = root.post(f"{API}/teams/apples/initiatives", json=wanted | wrong)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field)
+
+
+def test_an_initiative_of_the_platform_is_made_and_changed_by_people_of_all_teams(
+    client: TestClient, root: TestClient, sides: dict[str, Side]
+):
+    wanted = {"title": "no conflicts", "kind": "rule", "subject": "INT001", "deadline": "2027-10-01"}
+    headers = reader(client, sides["apples"].admin)
+    assert client.post(f"{API}/initiatives", json=wanted, headers=headers).status_code == 403
+    number = root.post(f"{API}/initiatives", json=wanted).json()["id"]
+    (seen,) = client.get(f"{API}/teams/apples/initiatives", headers=headers).json()["initiatives"]
+    assert (seen["id"], seen["team"]) == (number, None)
+    one = f"{API}/teams/apples/initiatives/{number}/withdraw"
+    assert client.post(one, json={"reason": "we do not want it"}, headers=headers).status_code == 403
+    assert root.post(one, json={"reason": "nobody wants it"}).json()["state"] == "withdrawn"
+
+
 def test_only_an_admin_saves_settings(client: TestClient, store: Store, sides: dict[str, Side]):
     token = store.create_token("mia", "maintainer", days=1, team="apples", by="root")[1]
     headers = reader(client, token)
@@ -435,6 +488,15 @@ BODIES = {
     f"{API}/teams/{{team_id}}/configuration": {"document": ""},
     f"{API}/teams/{{team_id}}/settings": {"settings": {"profile": "startup"}, "reason": "we ship weekly", "version": 0},
     f"{API}/teams/{{team_id}}/settings/preview": {"settings": {"profile": "startup"}},
+    f"{API}/teams/{{team_id}}/initiatives": {
+        "title": "no conflicts",
+        "kind": "rule",
+        "subject": "INT001",
+        "deadline": "2027-10-01",
+    },
+    f"{API}/initiatives": {"title": "no conflicts", "kind": "rule", "subject": "INT001", "deadline": "2027-10-01"},
+    f"{API}/teams/{{team_id}}/initiatives/{{initiative_id}}": {"owner": "ann", "reason": "she asked for it"},
+    f"{API}/teams/{{team_id}}/initiatives/{{initiative_id}}/withdraw": {"reason": "we sold the shop"},
     f"{API}/alerts/rules/{{name}}/mute": {"hours": 1},
 }
 
