@@ -210,10 +210,17 @@ class _Work:
             new = self._under(item.repository, after)
             then, now = self._scored(row, old, before), self._scored(row, new, after)
         except _Unknown as error:
-            as_is = self._side(item, item.status, item.score, before)
+            as_is, after_levels = (self._side(item, item.status, item.score, policy) for policy in (before, after))
+            if before is not None and ruler_under(self._own, before) == ruler_under(self._own, after):
+                return Previewed(repository=item.repository, before=as_is, after=after_levels)  # only levels differ
             return Previewed(repository=item.repository, before=as_is, after=as_is, unknown=str(error))
         sides = [self._of(item, scored, policy) for scored, policy in ((then, before), (now, after))]
-        causes = self._causes(row, old, new, sides, after) if sides[0] != sides[1] else ()
+        return self._compared(item, row, (old, new), sides, after)
+
+    def _compared(
+        self, item: Current, row: Mapping[str, Any], rulers: tuple[Ruler, Ruler], sides: Sequence[Side], after: Policy
+    ) -> Previewed:
+        causes = self._causes(row, *rulers, sides, after) if sides[0] != sides[1] else ()
         return Previewed(repository=item.repository, before=sides[0], after=sides[1], causes=causes)
 
     # --- rulers --------------------------------------------------------------------------------------------
