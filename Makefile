@@ -94,8 +94,8 @@ $(VENV)/bin/pip:
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --generate-hashes \
 	pyproject.toml requirements/build.in
 lock:
-	$(LOCK) --extra platform --extra dev -o requirements/dev.txt
-	$(LOCK) --extra platform -c requirements/dev.txt -o requirements/platform.txt
+	$(LOCK) --extra platform --extra tracing --extra dev -o requirements/dev.txt
+	$(LOCK) --extra platform --extra tracing -c requirements/dev.txt -o requirements/platform.txt
 	$(LOCK) -c requirements/dev.txt -o requirements/base.txt
 
 clean:

@@ -12,6 +12,7 @@ from dash_app.guard import is_loopback
 from elder_assets.audit.errors import ConfigurationError
 from resources.settings import Settings
 from resources.store import open_store
+from resources.tracing import check_installed
 
 GRACE_SECONDS = 5
 MESSAGE_BYTES_MAX = 64 * 1024
@@ -22,7 +23,8 @@ def serve(settings: Settings, on_start: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
-        ConfigurationError: others can reach the address, and nobody has a token.
+        ConfigurationError: others can reach the address, and nobody has a token; or traces are asked for that cannot be
+            sent.
         StoreError: the database cannot be opened.
     """
     with open_store(settings.store_url) as store:
@@ -30,6 +32,7 @@ def serve(settings: Settings, on_start: Callable[[], None]) -> None:
             raise ConfigurationError(
                 "host", settings.host, "127.0.0.1, until there is a token: elder token create NAME --role admin"
             )
+        check_installed(settings)
         app = create_app(store, settings)
         at_rest()
         on_start()

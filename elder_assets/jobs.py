@@ -8,7 +8,7 @@ import dagster as dg
 
 from elder_assets.assets.history import WEEKS, fill_weeks, last_weeks
 from elder_assets.assets.progress import COMPLETED, begin, change_result, row_of, say
-from elder_assets.assets.session import failing_partition
+from elder_assets.assets.session import failing_partition, step_span
 from elder_assets.audit.dates import NIGHTLY_HOUR_UTC
 from elder_assets.audit.history import week_named
 from elder_assets.audit.registry import catalogue
@@ -78,7 +78,10 @@ def judge_one(context: dg.OpExecutionContext, elder: ElderResource) -> None:
         if row is None:
             msg = f"a run of {JUDGE_JOB} belongs to a row of the inbox: its tag {INBOX_TAG} names one"
             raise dg.Failure(msg, allow_retries=False)
-        with guarded(store, host_of(store.repository(key).url), time.time):
+        with (
+            guarded(store, host_of(store.repository(key).url), time.time),
+            step_span(elder, context.run, "change request"),
+        ):
             judged = judge(store, elder.settings(), row, context.run.run_id)
         result = change_result(judged)
         say(store, context.run, key, COMPLETED, result)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 from resources import tiers
+from resources.store import inbox
 
 REPOSITORY_PARTITIONS = "repository"
 REPOSITORY = dg.DynamicPartitionsDefinition(name=REPOSITORY_PARTITIONS)
@@ -34,8 +35,7 @@ UPKEEP_JOB, UPKEEP = "upkeep", "nightly_upkeep"
 JUDGE_JOB, SWEEP_JOB, NIGHTLY_SWEEP = "judge_change", "sweep", "nightly_sweep"
 PRIORITY_TAG = "dagster/priority"
 TIER_TAG, FITS_TAG, TEAM_TAG, HOST_TAG = tiers.TIER_TAG, tiers.FITS_TAG, tiers.TEAM_TAG, tiers.HOST_TAG
-INBOX_TAG = "elder/inbox"
-"""Run tag: the number of the inbox row that asked for the run."""
+INBOX_TAG = inbox.INBOX_TAG
 KIND_TAG, BRANCH_TAG, COMMIT_TAG = "elder/kind", "elder/branch", "elder/commit"
 """Run tags of the audit job: kind of the audit (default: default), and what to audit instead of the default branch."""
 FROM_WEEK, TO_WEEK = "elder/from_week", "elder/to_week"

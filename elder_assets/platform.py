@@ -23,6 +23,7 @@ from resources.git.repository import register_target
 from resources.registry import add_known
 from resources.settings import Settings
 from resources.store import open_store
+from resources.tracing import check_installed
 
 STOP_SECONDS = 10
 
@@ -36,6 +37,7 @@ def start_platform(settings: Settings, target: str | None) -> int:
     Raises:
         SourceError: no repository is at the target, or its address is unsafe.
     """
+    check_installed(settings)
     write_instance(settings)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)  # the variable by which Dagster's own processes find it
     os.environ.update(TABLES_IN_PUBLIC)

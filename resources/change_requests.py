@@ -28,6 +28,7 @@ from resources.host_reports import STATES, Report, Told, link_to, tell
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.inbox import AuditTarget, InboxRow
+from resources.tracing import span
 
 COMMENT_SETTING = "comment_on_changes"
 """Custom setting of a project: false turns the comment off; the status stays."""
@@ -72,9 +73,10 @@ def judge(
         change_number=document.get("change_number"),
     )
     try:
-        with guarded(store, host_of(target.url), time.time):
+        with guarded(store, host_of(target.url), time.time), span(settings, "checkout"):
             sides = sides_of(settings, target, document)
-        result = _gate(store, settings, target, sides)
+        with span(settings, "judging"):
+            result = _gate(store, settings, target, sides)
     except ConfigurationError as error:
         report = msgspec.structs.replace(about, state="failure", summary=f"elder.yaml: {error}")
         sides = Sides(base="", head=about.commit, is_merge=False)
@@ -86,14 +88,15 @@ def judge(
         report = msgspec.structs.replace(about, summary=f"could not be judged: {error}")
         tell(settings, target, report, sleep, store)
         raise
-    number = store.record_gate(
-        target.key,
-        result,
-        to_gate_json(result),
-        change_number=about.change_number,
-        title=str(document.get("title", "")),
-        run_id=run_id,
-    )
+    with span(settings, "store write"):
+        number = store.record_gate(
+            target.key,
+            result,
+            to_gate_json(result),
+            change_number=about.change_number,
+            title=str(document.get("title", "")),
+            run_id=run_id,
+        )
     wants_comment = about.change_number is not None and target.settings.get(COMMENT_SETTING, True)
     report = msgspec.structs.replace(
         about,

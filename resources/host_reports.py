@@ -20,6 +20,7 @@ from resources.git.providers.provider import GitProvider, State
 from resources.git.providers.registry import open_provider, provider_for
 from resources.settings import Settings
 from resources.store.inbox import AuditTarget
+from resources.tracing import span
 
 if TYPE_CHECKING:
     from resources.git.providers.calls import Host
@@ -80,6 +81,15 @@ def tell(
     """
     if not tells(target):
         return Told(is_delivered=False, said="")
+    with span(settings, "report to host", state=report.state, provider=target.provider) as traced:
+        told = _told(settings, target, report, sleep, circuits)
+        traced.set(is_delivered=told.is_delivered)
+        return told
+
+
+def _told(
+    settings: Settings, target: AuditTarget, report: Report, sleep: Callable[[float], None], circuits: Circuits | None
+) -> Told:
     try:
         provider, host = host_of(settings, target, circuits)
     except (ConfigurationError, SourceError) as error:

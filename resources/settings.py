@@ -85,6 +85,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     alert_hosts: frozenset[str] = frozenset()
     """ELDER_ALERT_HOSTS: hosts inside the network, `host` or `host:port`, that alerts may be sent to."""
 
+    traces: str = ""
+    """ELDER_TRACES: address of an OTLP/HTTP collector that traces go to; '' is off."""
+    trace_share: int = 100
+    """ELDER_TRACE_SHARE: percent of the traces that are kept, whole ones."""
     token: Secret | None = None
     """ELDER_TOKEN: token of a control plane that audits are uploaded to (`elder audit --upload`)."""
 
@@ -163,6 +167,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         alert_secrets=_alert_secrets(environment),
         alert_hosts=_hosts(environment, "ELDER_ALERT_HOSTS"),
         token=_token(environment, "ELDER_TOKEN"),
+        traces=_web_address(environment, "ELDER_TRACES"),
+        trace_share=_number(environment, "ELDER_TRACE_SHARE", 100, 0, 100),
     )
 
 

@@ -21,6 +21,7 @@ from resources.git.providers.registry import open_provider, provider_names
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.inbox import HIGH, NORMAL, AuditTarget, Put
+from resources.tracing import CARRIED, span
 
 OK, ACCEPTED = 200, 202
 URGENT_ACTIONS = frozenset({"change_request", "merge_queue"})
@@ -64,9 +65,11 @@ def receive(  # noqa: PLR0917 - a request is all of these
         raise WebhookRejected(404, f"there is no provider {inert(provider_name, 40)!r}; known: {_named()}")
     provider = open_provider(provider_name)
     project = None if project_id is None else _project(store, provider_name, project_id)
-    provider.verify(headers, body, _secrets_for(store, settings, provider, project))
-    deliveries = provider.parse(headers, body)
-    kept = [_keep(store, provider_name, delivery, project) for delivery in deliveries]
+    with span(settings, "delivery", parent="", provider=provider_name, bytes=len(body)) as traced:
+        provider.verify(headers, body, _secrets_for(store, settings, provider, project))
+        deliveries = provider.parse(headers, body)
+        kept = [_keep(store, provider_name, delivery, project, traced.carried) for delivery in deliveries]
+        traced.set(delivery=kept[0][0].row if kept else None, deliveries=len(kept))
     numbers = tuple(put.row for put, _ in kept)
     if not any(put.is_new for put, _ in kept):
         return Received(status=OK, detail="seen before", deliveries=numbers)
@@ -144,7 +147,9 @@ def _make_key(path: Path) -> None:
 # --- keeping ---------------------------------------------------------------------------------------------
 
 
-def _keep(store: Store, provider_name: str, delivery: Delivery, project: AuditTarget | None) -> tuple[Put, str]:
+def _keep(
+    store: Store, provider_name: str, delivery: Delivery, project: AuditTarget | None, carried: str
+) -> tuple[Put, str]:
     """Store one delivery; its row, and what is said about it."""
     repository_id, reason = _matched(store, delivery, project)
     if delivery.action == "ping":
@@ -154,7 +159,7 @@ def _keep(store: Store, provider_name: str, delivery: Delivery, project: AuditTa
         provider=provider_name,
         delivery_id=delivery.delivery_id,
         action=delivery.action,
-        document=msgspec.to_builtins(delivery),
+        document=msgspec.to_builtins(delivery) | ({CARRIED: carried} if carried else {}),
         repository_id=repository_id,
         priority=HIGH if delivery.action in URGENT_ACTIONS else NORMAL,
         state="skipped" if reason else "waiting",

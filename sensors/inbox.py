@@ -6,10 +6,12 @@ the same run key, so that a run that came after all is not made twice.
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
+import msgspec
 
 from elder_assets.audit.errors import ElderError
 from elder_assets.jobs import audit_job, judge_change
@@ -20,6 +22,7 @@ from resources.settings import Settings
 from resources.standing import Standing, standing_of
 from resources.store import Store
 from resources.store.inbox import AuditTarget, InboxRow
+from resources.tracing import CARRIED, TRACE_TAG, Attribute, span
 from sensors.decisions import DECIDED_ACTIONS, Decision, Known, decide
 from sensors.reconciling import reconcile
 
@@ -93,8 +96,26 @@ def _decided(store: Store, settings: Settings, rows: Sequence[InboxRow]) -> tupl
             judged=frozenset(_change(row) for row in judged if row.repository_id == number),
         )
     decisions, held = decide(rows, known, store.queued_inbox(DECIDED_ACTIONS))
+    decisions = _traced(settings, decisions, {row.id: row for row in rows})
     taken = {written.row for written in store.decide_inbox([decision.written for decision in decisions])}
     return [decision for decision in decisions if decision.written.row in taken], [*postponed, *held]
+
+
+def _traced(settings: Settings, decisions: Sequence[Decision], rows: Mapping[int, InboxRow]) -> list[Decision]:
+    """A span a decision, in the trace of its delivery; the run that it asks for goes on with it."""
+    if not settings.traces:
+        return list(decisions)
+    found = []
+    for decision in decisions:
+        row, written = rows[decision.written.row], decision.written
+        waited = (dt.datetime.now(dt.UTC) - row.received_at).total_seconds()
+        said: dict[str, Attribute] = {"delivery": row.id, "repository": row.repository, "action": row.action}
+        said |= {"state": written.state}
+        parent = str(row.document.get(CARRIED, ""))
+        with span(settings, "decision", parent=parent, waited_seconds=round(waited, 3), **said) as traced:
+            tags = {**decision.tags, TRACE_TAG: traced.carried} if decision.job else decision.tags
+        found.append(msgspec.structs.replace(decision, tags=tags))
+    return found
 
 
 def postpone(

@@ -13,6 +13,7 @@ from elder_assets.audit.errors import RepositoryNotFound
 from elder_assets.jobs import audit_job, judge_change
 from elder_assets.partitions import INBOX_TAG
 from resources.dagster_resources import ElderResource
+from resources.tracing import TRACE_TAG, Attribute, record_run
 from sensors.reconciling import reconcile, why_failed
 
 RUNS_FAILED, RUNS_SUCCEEDED = "run_failed", "run_succeeded"
@@ -31,6 +32,7 @@ KNOWN_FAILURE = "cannot audit "
 def run_failed(context: dg.RunFailureSensorContext, elder: ElderResource) -> None:
     """Keep the failure of one run."""
     run = context.dagster_run
+    _trace(context, elder, "failed")
     reason = why_failed(context.instance, run) or "its process died"
     with elder.store() as store:
         key = run.tags.get("dagster/partition", "")
@@ -53,6 +55,23 @@ def run_failed(context: dg.RunFailureSensorContext, elder: ElderResource) -> Non
 )
 def run_succeeded(context: dg.RunStatusSensorContext, elder: ElderResource) -> None:
     """See that the row of a run that succeeded has ended."""
+    _trace(context, elder)
     with elder.store() as store:
         if store.row_of_run(context.dagster_run.run_id) is not None:
             reconcile(context.instance, store, elder.settings())
+
+
+def _trace(context: dg.RunStatusSensorContext, elder: ElderResource, error: str = "") -> None:
+    """The span of a run that has ended; nothing where traces are off."""
+    settings, run = elder.settings(), context.dagster_run
+    record = context.instance.get_run_record_by_id(run.run_id) if settings.traces else None
+    if record is None or record.start_time is None or record.end_time is None:
+        return
+    carried = run.tags.get(TRACE_TAG, "")
+    said: dict[str, Attribute] = {
+        "run": run.run_id,
+        "job": run.job_name,
+        "repository": run.tags.get("dagster/partition", ""),
+        "delivery": run.tags.get(INBOX_TAG, ""),
+    }
+    record_run(settings, run.run_id, carried, record.start_time, record.end_time, error, **said)

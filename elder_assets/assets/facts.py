@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from elder_assets.assets.progress import impact_on, tell_impact
-from elder_assets.assets.session import Reference, common_metadata, facts_of, failing_partition
+from elder_assets.assets.session import Reference, common_metadata, facts_of, failing_partition, step_span
 from elder_assets.audit.dates import utc
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
 from elder_assets.audit.registry import catalogue
@@ -36,7 +36,9 @@ def facts(
     started = time.perf_counter()
     reference = Reference(**repositories)
     with failing_partition(context.partition_key, elder, context.run.run_id):
-        collected = facts_of(reference, elder)
+        with step_span(elder, context.run, "facts", commit=reference.commit) as traced:
+            collected = facts_of(reference, elder)
+            traced.set(files=len(collected.files), commits=len(collected.history.commits))
         with elder.store() as store:
             said = impact_on(store, elder.settings(), reference, collected)
             tell_impact(store, context.run, reference.repository, said)

@@ -5,7 +5,15 @@ from typing import Any
 
 import dagster as dg
 
-from elder_assets.assets.session import common_metadata, current, facts_of, failing_partition, identity_of, terms_of
+from elder_assets.assets.session import (
+    common_metadata,
+    current,
+    facts_of,
+    failing_partition,
+    identity_of,
+    step_span,
+    terms_of,
+)
 from elder_assets.audit.engine import judge_magic
 from elder_assets.audit.frames import FINDINGS, OUTCOMES, magic_frames
 from elder_assets.audit.model import Finding, MagicResult
@@ -52,7 +60,9 @@ def _findings_asset(magic: Magic) -> dg.AssetsDefinition:
             reference = current(facts, elder)
             collected = facts_of(reference, elder)
         ruler = terms_of(reference.repository, reference.commit, elder).ruler
-        result, found = judge_magic(collected, ruler, magic.name)
+        with step_span(elder, context.run, "judging", magic=magic.name) as traced:
+            result, found = judge_magic(collected, ruler, magic.name)
+            traced.set(findings=len(found), status=str(result.status))
         frames = magic_frames(identity_of(collected, reference), magic.name, found, result.outcomes)
         output = {FINDINGS.name: frames[0], OUTCOMES.name: frames[1]}
         yield rules_result(name, result)

@@ -5,7 +5,7 @@ import time
 import dagster as dg
 
 from elder_assets.assets.progress import begin, wanted_by
-from elder_assets.assets.session import failing_partition, refer
+from elder_assets.assets.session import failing_partition, refer, step_span
 from elder_assets.partitions import OWNERS, REPOSITORY, SOURCE_GROUP
 from resources.dagster_resources import ElderResource
 
@@ -25,7 +25,9 @@ def repositories(context: dg.AssetExecutionContext, elder: ElderResource) -> dg.
         with elder.store() as store:
             begin(store, context.run, context.partition_key)
             wanted = wanted_by(store, context.run.tags)
-        reference, url = refer(elder, context.partition_key, wanted.ref, wanted.kind, wanted.head)
+        with step_span(elder, context.run, "checkout") as traced:
+            reference, url = refer(elder, context.partition_key, wanted.ref, wanted.kind, wanted.head)
+            traced.set(commit=reference.commit, kind=reference.kind)
     return dg.MaterializeResult(
         value=reference.plain(),
         metadata={

@@ -18,6 +18,7 @@ from elder_assets.assets.session import (
     facts_of,
     failing_partition,
     name_arrivals,
+    step_span,
     terms_of,
 )
 from elder_assets.audit.engine import describe, directed
@@ -73,9 +74,13 @@ def scores(
         files=files_of(collected),
     )
     with elder.store() as store:
-        snapshot, is_new = record_once(store, context.run, reference, verdict, terms, observed)
+        with step_span(elder, context.run, "store write", findings=len(verdict.findings)) as traced:
+            snapshot, is_new = record_once(store, context.run, reference, verdict, terms, observed)
+            traced.set(snapshot=snapshot, is_new=is_new)
         counted = store.counts(reference.repository)[-1:] if reference.kind == "default" else []
-        complete(store, elder.settings(), context.run, reference, observed, is_new=is_new)
+        shown = observed.applied.verdict
+        with step_span(elder, context.run, "verdict", status=str(shown.status), score=rounded(shown.score)):
+            complete(store, elder.settings(), context.run, reference, observed, is_new=is_new)
     if reference.kind == "default":
         name_arrivals(reference, elder)
     yield dg.MaterializeResult(

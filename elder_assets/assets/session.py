@@ -31,6 +31,7 @@ from resources.git.mirror import has_commit
 from resources.git.reader import GitSource
 from resources.git.repository import open_repository
 from resources.settings import Settings
+from resources.tracing import TRACE_TAG, Attribute, Span, of_run, span
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +73,15 @@ def failing_partition(key: str, elder: ElderResource, run_id: str | None = None)
                 store.finish_inbox(row.id, state="failed", decision=f"cannot audit: {reason}", result={})
         msg = f"cannot audit {key}: {str(error).removeprefix(f'{key}: ')}"
         raise dg.Failure(msg, allow_retries=False) from error
+
+
+def step_span(
+    elder: ElderResource, run: dg.DagsterRun, name: str, **attributes: Attribute
+) -> contextlib.AbstractContextManager[Span]:
+    """A span of a run's trace around a part of a step; nothing where traces are off."""
+    settings = elder.settings()
+    parent = of_run(settings, run.run_id, run.tags.get(TRACE_TAG, ""))
+    return span(settings, name, parent=parent, **attributes)
 
 
 def refer(

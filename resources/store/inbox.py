@@ -25,6 +25,8 @@ AuditType = Literal["", "full", "incremental", "change_request"]
 INBOX_STATES: tuple[InboxState, ...] = ("waiting", "queued", "skipped", "collapsed", "done", "failed")
 ENDED: tuple[InboxState, ...] = ("skipped", "collapsed", "done", "failed")
 
+INBOX_TAG = "elder/inbox"
+"""Run tag: the number of the inbox row that asked for the run."""
 LARGEST_PAGE = 500
 HIGH, NORMAL, LOW = 10, 0, -10
 """Priorities, as Dagster's run queue reads them: a change request waits for nobody, a sweep for everybody."""
