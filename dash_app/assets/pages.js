@@ -14,8 +14,11 @@
     if (node.id) return '#' + node.id;
     if (node.dataset.figure) return 'figure';
     if (node.tagName === 'FORM') return 'form ' + (node.dataset.path || node.getAttribute('action') || '');
-    var named = node.tagName === 'TR' && node.querySelector('th a[href]');
-    return named ? 'row ' + named.getAttribute('href') : '';
+    if (node.tagName === 'TR') {
+      var link = node.querySelector('th a[href]'), name = node.querySelector('th');
+      return link ? 'row ' + link.getAttribute('href') : name ? 'row ' + name.textContent : '';
+    }
+    return '';
   }
   function alike(one, other) {
     return one.nodeName === other.nodeName && !keyOf(one) && (one.nodeType !== 1 || one.className === other.className);
@@ -41,18 +44,21 @@
     layChildren(from, to);
   }
   function layChildren(from, to) {
-    var known = {}, wanted = {}, at = from.firstChild;
-    Array.from(from.children).forEach(function (child) { var key = keyOf(child); if (key) known[key] = known[key] || child; });
+    var known = {}, wanted = {}, at = from.firstChild, coming = Array.from(to.childNodes);
+    Array.from(from.children).forEach(function (child) { var key = keyOf(child); if (key) (known[key] = known[key] || []).push(child); });
     Array.from(to.children).forEach(function (child) { wanted[keyOf(child)] = true; });
     function ahead(next) {
       for (var one = at; one; one = one.nextSibling) if (alike(one, next)) return one;
       return null;
     }
-    Array.from(to.childNodes).forEach(function (next) {
-      var key = keyOf(next), match = key ? known[key] : ahead(next);
+    function comes(node, after) {
+      var key = keyOf(node);
+      return key ? wanted[key] : coming.slice(after).some(function (next) { return !keyOf(next) && alike(node, next); });
+    }
+    coming.forEach(function (next, place) {
+      var key = keyOf(next), match = key ? (known[key] || []).shift() : ahead(next);
       if (!match || match.tagName !== next.tagName) { from.insertBefore(document.importNode(next, true), at); return; }
-      delete known[key];
-      while (at && at !== match && !wanted[keyOf(at)]) {  // what is gone goes, so that what stays need not move
+      while (at && at !== match && !comes(at, place + 1)) {  // what is gone goes, so that what stays need not move
         var gone = at;
         at = at.nextSibling;
         gone.remove();
@@ -69,6 +75,7 @@
   function content() { return document.getElementById('page'); }
   // The address says what stands in a filter; only what is being typed is not taken away.
   function follow(isTyping) {
+    if (typing) return;
     document.querySelectorAll('form.filters input, form.filters select').forEach(function (control) {
       if (isTyping && control === document.activeElement) return;
       if (control.tagName === 'INPUT') { if (control.value !== control.defaultValue) control.value = control.defaultValue; return; }
@@ -198,7 +205,7 @@
     return form.getAttribute('action') + (String(query) ? '?' + query : '');
   }
   var typing = null;
-  function apply(form) { clearTimeout(typing); if (ready()) go(address(form), true); }
+  function apply(form) { clearTimeout(typing); typing = null; if (ready()) go(address(form), true); }
   document.addEventListener('submit', function (event) {
     var form = event.target;
     if (form.classList.contains('filters') && ready()) { event.preventDefault(); apply(form); }
@@ -215,7 +222,7 @@
     var form = event.target.closest && event.target.closest('form.filters');
     if (!form || event.target.tagName !== 'INPUT') return;
     clearTimeout(typing);
-    typing = setTimeout(function () { apply(form); }, 250);
+    typing = setTimeout(function () { apply(form); }, 120);
   });
 
   // --- which menu entry is this ------------------------------------------------------------------------------

@@ -38,28 +38,42 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Site:
-    """A server with a store that tests may write to."""
+    """A server with a store that tests may write to; it can be stopped and started again at its address."""
 
-    def __init__(self, address: str, store: Store) -> None:
-        self.address = address
+    def __init__(self, folder: Path, store: Store) -> None:
         self.store = store
+        self._app = create_app(store, load_settings({"ELDER_HOME": str(folder)}))
+        self._port = 0
+        self.start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        listening = socket.socket()
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", self._port))
+        self._port = listening.getsockname()[1]
+        self._server = uvicorn.Server(uvicorn.Config(self._app, log_level="error", timeout_graceful_shutdown=1))
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]}, daemon=True)
+        self._thread.start()
+        deadline = time.monotonic() + 30
+        while not self._server.started and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
 
 
 @contextmanager
 def served(folder: Path, fill_store: Callable[[Store], None]) -> Iterator[Site]:
-    with open_store(f"sqlite:///{folder / 'elder.db'}", clock=lambda: NOW) as store, socket.socket() as listening:
+    with open_store(f"sqlite:///{folder / 'elder.db'}", clock=lambda: NOW) as store:
         fill_store(store)
-        listening.bind(("127.0.0.1", 0))
-        app = create_app(store, load_settings({"ELDER_HOME": str(folder)}))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + 30
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.05)
-        yield Site(f"http://127.0.0.1:{listening.getsockname()[1]}", store)
-        server.should_exit = True
-        thread.join(10)
+        site = Site(folder, store)
+        yield site
+        site.stop()
 
 
 @pytest.fixture(scope="module")
