@@ -4,39 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from installation import PASSWORD, TOOLS, Installation, Run
+from installation import PASSWORD, PROBED, TOOLS, Installation, Run
 from procluster.cluster import missing
-from procluster.faults import Fault
-
-
-class Case(NamedTuple):
-    """What a test wants started before any test waits."""
-
-    repository: str
-    tags: dict[str, str]
-    fault: Callable[[str], Fault] | None
-
-
-def starts(repository: str, fault: Callable[[str], Fault] | None = None, **tags: str) -> Callable[[Any], Any]:
-    """Decorates a test: an audit of a repository of its own, which the fixture `run` hands to it.
-
-    Args:
-        repository: its name; no two tests have the same.
-        fault: makes a fault from the id of the run.
-        tags: of the run; `elder__tier` is `elder/tier`.
-    """
-
-    def mark(test: Any) -> Any:
-        test.case = Case(repository, {name.replace("__", "/"): value for name, value in tags.items()}, fault)
-        return test
-
-    return mark
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +58,8 @@ def installation(request: pytest.FixtureRequest) -> Iterator[Installation]:
 def _runs(installation: Installation, request: pytest.FixtureRequest) -> dict[str, Run]:
     """The runs of every test that was chosen, all started now; by name of the repository."""
     cases = [item.function.case for item in request.session.items if hasattr(item.function, "case")]
-    installation.add_repositories([case.repository for case in cases])
+    installation.add_repositories([*(case.repository for case in cases), PROBED])
+    installation.start_probe()
     return {
         case.repository: installation.launch(f"git.example.org/shop/{case.repository}", case.tags, case.fault)
         for case in cases
@@ -93,3 +69,9 @@ def _runs(installation: Installation, request: pytest.FixtureRequest) -> dict[st
 @pytest.fixture
 def run(_runs: dict[str, Run], request: pytest.FixtureRequest) -> Run:
     return _runs[request.function.case.repository]
+
+
+@pytest.fixture(scope="session")
+def probe(_runs: dict[str, Run], installation: Installation) -> str:
+    """Name of the Job of the chart's probe, which began with the runs."""
+    return installation.probe

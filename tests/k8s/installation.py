@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import sqlalchemy as sa
@@ -34,8 +34,38 @@ FILES = {
 }
 """One conflict marker that was committed: INT001 in shop/tax.py, line 1, once."""
 HOLDER = "shop"
+PROBED = "basket"
+"""The repository that the probe of values.yaml asks for."""
 START_SECONDS, RUN_SECONDS = 180, 240
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
+
+
+class Case(NamedTuple):
+    """What a test wants started before any test waits."""
+
+    repository: str
+    tags: dict[str, str]
+    fault: Callable[[str], Fault] | None
+
+
+def starts(repository: str, fault: Callable[[str], Fault] | None = None, **tags: str) -> Callable[[Any], Any]:
+    """Decorates a test: an audit of a repository of its own, which the fixture `run` hands to it.
+
+    Args:
+        repository: its name; no two tests have the same.
+        fault: makes a fault from the id of the run.
+        tags: of the run; `elder__tier` is `elder/tier`.
+    """
+
+    def mark(test: Any) -> Any:
+        test.case = Case(
+            repository,
+            {name.replace("dagster_k8s", "dagster-k8s").replace("__", "/"): value for name, value in tags.items()},
+            fault,
+        )
+        return test
+
+    return mark
 
 
 class Run:
@@ -45,10 +75,11 @@ class Run:
         self._installation, self.id = installation, run_id
 
     def look(self) -> dict[str, Any]:
-        """Status and tags."""
-        query = "query($id: ID!) {runOrError(runId: $id) {... on Run {status tags {key value}}}}"
+        """Status, tags, and when it ended."""
+        query = "query($id: ID!) {runOrError(runId: $id) {... on Run {status endTime tags {key value}}}}"
         found = self._installation.graphql(query, id=self.id)["runOrError"]
-        return {"status": found["status"], "tags": {tag["key"]: tag["value"] for tag in found["tags"]}}
+        tags = {tag["key"]: tag["value"] for tag in found["tags"]}
+        return {"status": found["status"], "ended": found["endTime"], "tags": tags}
 
     @property
     def tags(self) -> dict[str, str]:
@@ -135,6 +166,10 @@ class Installation:
             self.git.add(f"{HOLDER}/{name}", FILES)
         each = f"for one in {addresses}: elder(['repo', 'add', one], standalone_mode=False)"
         self.cluster.execute(NAMESPACE, CODE_SERVER, ["python", "-c", f"from elder_assets.cli import elder\n{each}"])
+
+    def start_probe(self) -> None:
+        """Start the Job of the chart's probe now."""
+        self.probe = self.cluster.run_job_of(NAMESPACE, "elder-probe")["metadata"]["name"]
 
     def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
         body = {"query": query, "variables": variables}

@@ -6,13 +6,18 @@ The cluster is made of processes (procluster/); nothing of Dagster, dagster-k8s 
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
 
 import pytest
-from conftest import starts
-from installation import CODE_SERVER, NAMESPACE, Installation, Run
+from installation import CODE_SERVER, NAMESPACE, RUN_SECONDS, Installation, Run, starts
 from procluster.controllers import is_finished
 from procluster.faults import Fault
+from procluster.network import API_ADDRESS, API_PORT, METADATA, Refused
 from procluster.objects import Object, labels_of
+from procluster.policies import End
+
+from resources.janitor import GRACE_SECONDS
 
 pytestmark = [pytest.mark.platform, pytest.mark.postgres, pytest.mark.slow, pytest.mark.xdist_group("cluster")]
 ONCE = [("INT001", "shop/tax.py", 1)]
@@ -25,6 +30,19 @@ def key(run: Run) -> str:
 def state(pod: Object) -> Object:
     found: Object = pod["status"]["containerStatuses"][0]["state"]
     return found
+
+
+def active(pods: list[Object]) -> list[Object]:
+    return [pod for pod in pods if pod["status"].get("phase") not in {"Succeeded", "Failed"}]
+
+
+def ended_job(installation: Installation, name: str) -> str:
+    """What the pod of a Job has said once the Job is complete."""
+    cluster = installation.cluster
+    cluster.wait(name, lambda: is_finished(cluster.store.get("Job", NAMESPACE, name)), RUN_SECONDS)
+    (pod,) = cluster.pods(NAMESPACE, f"job-name={name}")
+    assert pod["status"]["phase"] == "Succeeded", cluster.log(pod)
+    return cluster.log(pod)
 
 
 def assert_recorded_once(installation: Installation, run: Run) -> None:
@@ -78,6 +96,20 @@ print(json.dumps({
     }
 
 
+@starts("cancelled", elder__tier="large")
+def test_a_cancelled_run_leaves_no_pod(installation: Installation, run: Run):
+    def running() -> list[Object]:
+        return [pod for pod in run.pods("step_worker") if pod["status"].get("phase") == "Running"]
+
+    installation.cluster.wait("a step", running, RUN_SECONDS)
+    run.cancel()
+    assert run.wait() == "CANCELED"
+    installation.cluster.wait("the end of its pods", lambda: not active(run.pods()), 60)
+    jobs = installation.cluster.store.list("Job", NAMESPACE, f"dagster/run-id={run.id}")
+    assert all(is_finished(job) for job in jobs)
+    assert installation.verdicts(key(run)) == []
+
+
 @starts(
     "killed",
     lambda run: Fault(f"dagster/run-id={run},dagster/op=findings_flow", "kill", "STEP_START"),
@@ -126,17 +158,110 @@ def test_a_pod_that_never_starts_fails_its_run_with_a_reason_and_is_tried_again(
     assert_recorded_once(installation, run)
 
 
-def test_the_probe_of_the_chart_hears_a_verdict(installation: Installation):
-    installation.add_repositories(["basket"])
-    assert installation.cluster.network.refused is not None
-    job = installation.cluster.run_job_of(NAMESPACE, "elder-probe")["metadata"]["name"]
-    installation.cluster.wait(
-        "the probe", lambda: is_finished(installation.cluster.store.get("Job", NAMESPACE, job)), 200
-    )
-    (pod,) = installation.cluster.pods(NAMESPACE, f"job-name={job}")
-    assert "git.example.org/shop/basket  verdict after" in installation.cluster.log(pod)
+GONE = {"container_config": {"env_from": [{"secret_ref": {"name": "gone"}}]}}
+
+
+@starts("secret", dagster_k8s__config=json.dumps(GONE), dagster__max_retries="0")
+def test_a_pod_without_its_secret_fails_its_run_and_names_it(installation: Installation, run: Run):
+    assert run.wait() == "FAILURE"
+    said = "\n".join(run.events())
+    assert "Waiting: CreateContainerConfigError" in said
+    assert 'secret "gone" not found' in said
+
+
+HERE = {
+    "database": ("198.18.0.10", 5432),
+    "git": ("198.18.0.20", 443),
+    "metadata": (METADATA, 80),
+    "api": (API_ADDRESS, API_PORT),
+    "code": ("elder-code-server", 3030),
+    "pages": ("elder-webserver", 80),
+}
+
+
+@pytest.mark.parametrize(
+    ("pod", "reached"),
+    [
+        ({"app.kubernetes.io/component": "control-plane"}, {"database", "git"}),
+        ({"app.kubernetes.io/component": "code-server"}, {"database", "git"}),
+        ({"app.kubernetes.io/component": "webserver"}, {"database", "api", "code"}),
+        ({"app.kubernetes.io/component": "daemon"}, {"database", "api", "code"}),
+        ({"app.kubernetes.io/component": "migrate"}, {"database"}),
+        ({"app.kubernetes.io/component": "janitor"}, {"database", "api"}),
+        ({"app.kubernetes.io/component": "probe"}, {"database"}),
+        ({"app.kubernetes.io/component": "test"}, {"database", "code", "pages"}),
+        ({"app.kubernetes.io/component": "run_worker", "elder/release": "elder"}, {"database", "git", "api"}),
+        ({"app.kubernetes.io/component": "step_worker", "elder/release": "elder"}, {"database", "git"}),
+        ({"app.kubernetes.io/component": "stranger"}, set()),
+    ],
+)
+def test_pods_reach_what_the_policies_of_the_chart_name(
+    installation: Installation, pod: dict[str, str], reached: set[str]
+):
+    mine = {"app.kubernetes.io/name": "elder", "app.kubernetes.io/instance": "elder"}
+    labels = pod if "elder/release" in pod else {**mine, **pod}
+    source = End("10.244.200.200", NAMESPACE, labels, {"kubernetes.io/metadata.name": NAMESPACE})
+    network, found = installation.cluster.network, set()
+    for name, (host, port) in HERE.items():
+        address = host if host[0].isdigit() else installation.cluster.address_of(NAMESPACE, host)
+        with suppress(Refused):
+            network.connect(source, address, port).close()
+            found.add(name)
+    assert found == reached
+
+
+def test_the_probe_of_the_chart_hears_a_verdict(installation: Installation, probe: str):
+    said = ended_job(installation, probe)
+    assert "git.example.org/shop/basket  verdict after" in said
+    (verdict,) = installation.verdicts("git.example.org/shop/basket")
+    assert verdict[1] == 1
 
 
 def test_the_test_of_the_chart_succeeds(installation: Installation):
     installation.release.run_hooks("test")
     assert "the control plane is ready" in installation.release.finished["elder-test"]
+
+
+def test_no_account_was_refused_anything_and_steps_asked_for_nothing(installation: Installation):
+    asked = installation.cluster.audit
+    assert [one for one in asked if one.code == 403] == []
+    account = f"system:serviceaccount:{NAMESPACE}:elder-"
+    assert {one.user.removeprefix(account) for one in asked} <= {"daemon", "webserver", "run", "janitor"}
+    created = {one.user.removeprefix(account) for one in asked if (one.verb, one.what) == ("create", "jobs")}
+    assert created == {"daemon", "run"}
+
+
+def test_the_janitor_of_the_chart_deletes_the_jobs_of_pods_that_never_started(installation: Installation):
+    def left() -> list[Run]:
+        jobs = installation.cluster.store.list("Job", NAMESPACE, "dagster/run-id")
+        return [Run(installation, labels_of(job)["dagster/run-id"]) for job in jobs if not is_finished(job)]
+
+    runs = left()
+    assert {run.look()["status"] for run in runs} == {"FAILURE"}
+    time.sleep(max(0, max(run.look()["ended"] for run in runs) + GRACE_SECONDS + 1 - time.time()))
+    said = ended_job(installation, installation.cluster.run_job_of(NAMESPACE, "elder-janitor")["metadata"]["name"])
+    assert f"{len(runs)} deleted" in said
+    assert left() == []
+    installation.cluster.wait(
+        "no pod of them", lambda: not active(installation.cluster.pods(NAMESPACE, "dagster/run-id")), 30
+    )
+
+
+def test_the_hook_before_an_upgrade_succeeds(installation: Installation):
+    installation.release.run_hooks("pre-upgrade")
+    assert "Dagster's tables are those of this version" in installation.release.finished["elder-migrate"]
+
+
+def test_a_role_without_a_verb_fails_the_run_and_names_it(installation: Installation):
+    cluster = installation.cluster
+    installation.add_repositories(["forbidden"])
+    role = cluster.store.get("Role", NAMESPACE, "elder-daemon")
+    rules = [{**rule, "verbs": [verb for verb in rule["verbs"] if verb != "create"]} for rule in role["rules"]]
+    cluster.store.update(role, lambda stored: stored.update(rules=rules))
+    try:
+        run = installation.launch("git.example.org/shop/forbidden", {"dagster/max_retries": "0"})
+        assert run.wait() == "FAILURE"
+    finally:
+        cluster.store.update(role, lambda stored: stored.update(rules=role["rules"]))
+    assert any('cannot create resource \\"jobs\\" in API group \\"batch\\"' in said for said in run.events())
+    assert (cluster.audit[-1].code, run.pods()) == (403, [])

@@ -115,6 +115,10 @@ class Cluster:
         }
         return self.apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template["spec"]})
 
+    def address_of(self, namespace: str, service: str) -> str:
+        address: str = self.store.get("Service", namespace, service)["spec"]["clusterIP"]
+        return address
+
     def pods(self, namespace: str, labels: str = "") -> list[Object]:
         return self.store.list("Pod", namespace, labels)
 
@@ -123,10 +127,6 @@ class Cluster:
 
     def _log(self, pod: Object, lines: int | None) -> str:
         return self._kubelet.log(pod, lines)
-
-    def memory_peak(self, pod: Object) -> int:
-        """Most bytes that an ended pod held."""
-        return self._kubelet.result(pod)["peak_bytes"]
 
     # --- what kubectl does ---
 

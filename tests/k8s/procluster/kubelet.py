@@ -50,10 +50,6 @@ class Kubelet:
             return text if lines is None else "\n".join(text.splitlines()[-lines:]) + "\n"
         return ""
 
-    def result(self, pod: Object) -> dict[str, Any]:
-        """How the last container of a pod ended: code, is_oom, peak_bytes."""
-        return self._pods[pod["metadata"]["uid"]].result()
-
     def close(self) -> None:
         """Kill everything that runs, and wait for it."""
         self.is_closing = True
@@ -215,7 +211,7 @@ class PodThread(threading.Thread):
         self._attend()
         self._process.wait()
         self._kubelet.network.detach(self._pod)
-        result = self.result()
+        result = self._result()
         reason = "OOMKilled" if result["is_oom"] else "Completed" if result["code"] == 0 else "Error"
         ended = {"exitCode": result["code"], "reason": reason, "startedAt": began, "finishedAt": stamp()}
         if message := result.get("message"):
@@ -267,7 +263,7 @@ class PodThread(threading.Thread):
         with suppress(OSError):
             ask(self.folder / "shim", {"signal": int(number)}, 5)
 
-    def result(self) -> dict[str, Any]:
+    def _result(self) -> dict[str, Any]:
         with suppress(FileNotFoundError):
             result: dict[str, Any] = json.loads((self.folder / "shim" / "result").read_text())
             return result
