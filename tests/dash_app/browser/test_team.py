@@ -47,7 +47,7 @@ def fill_team(store: Store) -> None:
             row = {
                 **found,
                 "path": path,
-                "changes": 9,
+                "changes": 90,
                 "authors": authors,
                 "declared_owners": owners,
                 "owner_share": 0.9,
@@ -84,7 +84,7 @@ def test_a_tab_of_a_team_has_no_serious_barrier(kept, look, address: str):
 def test_stricter_settings_are_tried_saved_with_a_reason_and_seen_in_the_history(team, look):
     page = look(f"{team.address}/teams/payments?tab=settings")
     page.evaluate("() => { window.kept = true }")
-    page.get_by_label("Profile", exact=True).select_option("enterprise")
+    page.locator("[name='profile']").select_option("enterprise")
     page.get_by_role("button", name="Look at the effect").click()
     effect = page.locator("#preview")
     expect(effect.get_by_text("Weight of Integrity")).to_be_visible()
@@ -102,7 +102,7 @@ def test_stricter_settings_are_tried_saved_with_a_reason_and_seen_in_the_history
 
 def test_a_wrong_value_is_named_beside_its_field_and_the_others_stay(team, look):
     page = look(f"{team.address}/teams/payments?tab=settings")
-    page.get_by_label("Profile", exact=True).select_option("startup")
+    page.locator("[name='profile']").select_option("startup")
     page.locator("[name='weights.tdd']").fill("many")
     page.locator("[name='scorecard.levels.gold.score']").fill("190")
     page.get_by_role("button", name="Look at the effect").click()
@@ -111,7 +111,7 @@ def test_a_wrong_value_is_named_beside_its_field_and_the_others_stay(team, look)
     )
     expect(page.locator("label", has=page.locator("[name='scorecard.levels.gold.score']"))).to_contain_text("190")
     expect(page.locator("#preview")).to_contain_text("2 values are not allowed")
-    assert page.get_by_label("Profile", exact=True).input_value() == "startup"
+    assert page.locator("[name='profile']").input_value() == "startup"
     assert page.locator("[name='weights.tdd']").input_value() == "many"
 
 
