@@ -11,6 +11,7 @@
 #   make bench REPO=<path>          what an audit, a push and a year cost; JSON=1 for one object
 #   make label CORPUS=<folder>      draw findings from a corpus for a person to judge (docs/calibration.md)
 #   make chart-test                 judge the chart: helm 3 and 4, Kubernetes 1.28 and 1.37, policies (docs/kubernetes.md)
+#   make image-test                 carry out the Dockerfile's steps without an engine and use what comes out (root, Debian)
 #   make k8s-test                   run the chart's hook, code server and run pod as processes
 #   make docs                       write the pages that are derived from the rules again
 #   make lock                       resolve the ranges in pyproject.toml into requirements/*.txt again
@@ -25,7 +26,7 @@ REPO ?= .
 ARGS ?=
 REPOS ?=
 
-.PHONY: audit up demo test browser-test pg-test fault-test check bench label chart-tools chart-test k8s-test docs lock help clean
+.PHONY: audit up demo test browser-test pg-test fault-test check bench label chart-tools chart-test image-test k8s-test docs lock help clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,/^ARGS/p'
@@ -43,7 +44,7 @@ browser-test: $(VENV)/dev.done
 	$(BIN)/python -m pytest tests/dash_app/browser $(ARGS)
 
 test: $(VENV)/dev.done
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not fault" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not fault and not image" $(ARGS)
 
 fault-test: $(VENV)/dev.done
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/faults $(ARGS)
@@ -69,6 +70,10 @@ chart-tools: $(VENV)/dev.done
 
 chart-test: chart-tools
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -rs tests/chart $(ARGS)
+
+image-test: $(VENV)/dev.done
+	$(BIN)/python tools/image.py build/image
+	$(BIN)/python -m pytest -rs tests/image $(ARGS)
 
 k8s-test: chart-tools
 	$(BIN)/python -m pytest -rs tests/k8s $(ARGS)
