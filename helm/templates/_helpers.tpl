@@ -30,6 +30,13 @@ helm.sh/chart: {{ printf "%s-%s" $.Chart.Name $.Chart.Version | quote }}
 {{- end }}
 {{- end -}}
 
+{{/* Annotations of what the migration needs, where Argo CD orders objects by waves. */}}
+{{- define "elder.firstWave" -}}
+{{- if .Values.argoCd.enabled -}}
+argocd.argoproj.io/sync-wave: "-2"
+{{- end -}}
+{{- end -}}
+
 {{/* The image; call with (list $ tag), where the tag may be empty. */}}
 {{- define "elder.image" -}}
 {{- $ := index . 0 -}}

@@ -268,6 +268,39 @@ def test_5_the_migration_runs_after_an_install_and_before_an_upgrade(render: Ren
         ]
 
 
+def test_5_under_argo_cd_the_migration_comes_after_what_it_needs_and_before_the_services(render: Render):
+    """Argo CD makes PreSync of pre-upgrade, also on a first sync, when neither account nor ConfigMap exists."""
+    objects = render("production", sets=("argoCd.enabled=true", "canary.share=10", "canary.ruler=x"))
+    hook = named(objects, "Job", "-migrate")
+    assert hook["metadata"]["annotations"] == {
+        "argocd.argoproj.io/hook": "Sync",
+        "argocd.argoproj.io/sync-wave": "-1",
+        "argocd.argoproj.io/hook-delete-policy": "BeforeHookCreation",
+    }
+
+    def wave(kind: str, name: str) -> int:
+        return int(
+            named(objects, kind, name)["metadata"].get("annotations", {}).get("argocd.argoproj.io/sync-wave", "0")
+        )
+
+    pod = hook["spec"]["template"]["spec"]
+    needed = [("ServiceAccount", pod["serviceAccountName"])]
+    needed += [("ConfigMap", volume["configMap"]["name"]) for volume in pod["volumes"] if "configMap" in volume]
+    needed += [("ConfigMap", source["configMapRef"]["name"]) for source in pod["containers"][0]["envFrom"][:1]]
+    assert len(needed) == 4
+    assert all(wave(kind, name) < -1 for kind, name in needed)
+    assert all(wave("Deployment", name) > -1 for name in ("-control-plane", "-webserver", "-daemon", "-code-server"))
+
+
+def test_5_the_example_for_argo_cd_names_values_that_exist():
+    example = yaml.safe_load((CHART.parent / "ops" / "argo-cd.yaml").read_text())
+    spec = example["spec"]["template"]["spec"]
+    elements = example["spec"]["generators"][0]["list"]["elements"]
+    assert {element["name"] for element in elements} <= set(VALUES)
+    assert spec["source"]["helm"]["valuesObject"] == {"argoCd": {"enabled": True}}
+    assert (CHART.parent / spec["source"]["path"]) == CHART
+
+
 # --- 6: secrets ---------------------------------------------------------------------------------------------
 
 
