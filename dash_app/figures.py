@@ -146,7 +146,8 @@ def _score_range(values: Sequence[float]) -> list[float]:
     """An axis of points that shows change and never hides that 100 is the end."""
     low, high = min(values, default=0.0), max(values, default=100.0)
     room = max((high - low) * 0.15, 2.0)
-    return [max(0.0, low - room), min(101.0, high + room)]
+    top = min(high + room, 100.0 + (100.0 - low + room) * 0.04)  # a line at 100 is whole, and no 101 is on the axis
+    return [max(0.0, low - room), top]
 
 
 def escaped(text: str, limit: int = 80) -> str:

@@ -21,6 +21,7 @@ from elder_assets.audit.engine import collect
 from elder_assets.audit.errors import ElderError
 from elder_assets.audit.facts.commit_log import Commit
 from elder_assets.audit.gate_report import to_gate_json
+from elder_assets.audit.scoring import rounded
 from elder_assets.team_scorecard import make_scorecard
 from resources.audits import gate_change, judge_opened, open_source, plain_and_shown, terms_for, today
 from resources.file_map import files_of
@@ -89,6 +90,12 @@ def audit_commit(settings: Settings, key: str, url: str, commit: str) -> None:
         facts = collect(opened.source, opened.facts, baseline)
         observed = Observed(applied=applied, paths=paths, profile=terms.profile, files=files_of(facts))
         store.record(plain, terms.ruler.document(), observed=observed)
+        shown = applied.verdict
+        said = {"commit": commit, "kind": "default", "status": str(shown.status), "reason": shown.reason}
+        numbers = {"score": rounded(shown.score), "findings": len(shown.findings)}
+        store.put_live_event(
+            store.repository(key).id, "audit_completed", {"run_id": None, "delivery": None, **said, **numbers}
+        )
 
 
 def name_arrivals(settings: Settings, key: str, url: str, commit: str) -> None:
