@@ -6,10 +6,12 @@ import gc
 from collections.abc import Callable
 
 import uvicorn
+from uvicorn.config import LOGGING_CONFIG
 
 from dash_app.app import create_app
 from dash_app.guard import is_loopback
 from elder_assets.audit.errors import ConfigurationError
+from resources.logs import set_up
 from resources.settings import Settings
 from resources.store import open_store
 from resources.tracing import check_installed
@@ -33,6 +35,7 @@ def serve(settings: Settings, on_start: Callable[[], None]) -> None:
                 "host", settings.host, "127.0.0.1, until there is a token: elder token create NAME --role admin"
             )
         check_installed(settings)
+        is_json = set_up(settings)
         app = create_app(store, settings)
         at_rest()
         on_start()
@@ -41,6 +44,7 @@ def serve(settings: Settings, on_start: Callable[[], None]) -> None:
             host=settings.host,
             port=settings.port,
             log_level="warning",
+            log_config=None if is_json else LOGGING_CONFIG,
             server_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
             ws="websockets-sansio",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from elder_assets.assets.history import WEEKS, fill_weeks, last_weeks
-from elder_assets.assets.progress import COMPLETED, begin, change_result, row_of, say
+from elder_assets.assets.progress import COMPLETED, LOG, about_run, begin, change_result, row_of, say
 from elder_assets.assets.session import failing_partition, step_span
 from elder_assets.audit.dates import NIGHTLY_HOUR_UTC
 from elder_assets.audit.history import week_named
@@ -85,6 +85,8 @@ def judge_one(context: dg.OpExecutionContext, elder: ElderResource) -> None:
             judged = judge(store, elder.settings(), row, context.run.run_id)
         result = change_result(judged)
         say(store, context.run, key, COMPLETED, result)
+        with about_run(context.run, key):
+            LOG.info("change request at %s: %s, %d failing", judged.sides.head[:12], judged.status, judged.failing)
         store.finish_inbox(row.id, state="done", result=result)
     context.add_output_metadata({name: str(value) for name, value in result.items()})
 

@@ -136,9 +136,10 @@ def _serve(settings: Settings) -> int:
     )
     tools = Path(sys.executable).parent
     address = ("127.0.0.1", str(settings.web_port))
+    form = ["--log-format", "json"] if settings.log == "json" else []
     commands: tuple[list[str | Path], ...] = (
-        [tools / "dagster-webserver", "-w", workspace, "-h", address[0], "-p", address[1]],
-        [tools / "dagster-daemon", "run", "-w", workspace],
+        [tools / "dagster-webserver", "-w", workspace, "-h", address[0], "-p", address[1], *form],
+        [tools / "dagster-daemon", "run", "-w", workspace, *form],
         [sys.executable, "-m", "elder_assets", "serve", "--port", str(settings.port)],
     )
     children = [subprocess.Popen(command, start_new_session=True) for command in commands]

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from resources.logs import set_up
 from resources.run_locks import hold
 from resources.settings import Settings, load_settings
 from resources.store import Store, open_store
@@ -11,7 +12,8 @@ class ElderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Settings of this process, read when they are needed, never at import."""
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Mark this process as the worker of its run, so that a run whose process died is noticed."""
+        """Mark this process as the worker of its run, so that a run whose process died is noticed; set up its log."""
+        set_up(self.settings())
         if context.run is not None:
             hold(self.settings(), context.run.run_id)
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -85,6 +86,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     alert_hosts: frozenset[str] = frozenset()
     """ELDER_ALERT_HOSTS: hosts inside the network, `host` or `host:port`, that alerts may be sent to."""
 
+    log: Literal["text", "json"] = "text"
+    """ELDER_LOG: text, or json for one object a line with the ids of run, repository and delivery."""
     traces: str = ""
     """ELDER_TRACES: address of an OTLP/HTTP collector that traces go to; '' is off."""
     trace_share: int = 100
@@ -167,6 +170,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         alert_secrets=_alert_secrets(environment),
         alert_hosts=_hosts(environment, "ELDER_ALERT_HOSTS"),
         token=_token(environment, "ELDER_TOKEN"),
+        log=_log(environment, "ELDER_LOG"),
         traces=_web_address(environment, "ELDER_TRACES"),
         trace_share=_number(environment, "ELDER_TRACE_SHARE", 100, 0, 100),
     )
@@ -246,6 +250,16 @@ def _key(environment: Mapping[str, str], name: str) -> Secret | None:
     if given and len(given) < KEY_CHARACTERS_MIN:
         raise ConfigurationError(name, "a short text", f"at least {KEY_CHARACTERS_MIN} characters, by chance")
     return Secret(given) if given else None
+
+
+def _log(environment: Mapping[str, str], name: str) -> Literal["text", "json"]:
+    match environment.get(name, "") or "text":
+        case "text":
+            return "text"
+        case "json":
+            return "json"
+        case other:
+            raise ConfigurationError(name, other, "text or json")
 
 
 def _token(environment: Mapping[str, str], name: str) -> Secret | None:

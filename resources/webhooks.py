@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import os
 import secrets
 from collections.abc import Mapping
@@ -18,11 +19,13 @@ from elder_assets.audit.errors import ConfigurationError, RepositoryNotFound, We
 from resources.git.providers.payloads import inert
 from resources.git.providers.provider import Delivery, GitProvider
 from resources.git.providers.registry import open_provider, provider_names
+from resources.logs import about
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.inbox import HIGH, NORMAL, AuditTarget, Put
 from resources.tracing import CARRIED, span
 
+LOG = logging.getLogger("elder.webhooks")
 OK, ACCEPTED = 200, 202
 URGENT_ACTIONS = frozenset({"change_request", "merge_queue"})
 KEY_FILE = "server.key"
@@ -69,6 +72,10 @@ def receive(  # noqa: PLR0917 - a request is all of these
         provider.verify(headers, body, _secrets_for(store, settings, provider, project))
         deliveries = provider.parse(headers, body)
         kept = [_keep(store, provider_name, delivery, project, traced.carried) for delivery in deliveries]
+        for delivery, (put, said) in zip(deliveries, kept, strict=True):
+            with about(delivery=put.row, repository=delivery.repository):
+                known = said if put.is_new else "seen before"
+                LOG.info("%s from %s: %s", delivery.action, provider_name, known)
         traced.set(delivery=kept[0][0].row if kept else None, deliveries=len(kept))
     numbers = tuple(put.row for put, _ in kept)
     if not any(put.is_new for put, _ in kept):

@@ -7,6 +7,7 @@ the same run key, so that a run that came after all is not made twice.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import time
 from collections.abc import Mapping, Sequence
 
@@ -18,6 +19,7 @@ from elder_assets.jobs import audit_job, judge_change
 from elder_assets.partitions import REPOSITORY
 from resources.dagster_resources import ElderResource
 from resources.git.circuit import host_of
+from resources.logs import about
 from resources.settings import Settings
 from resources.standing import Standing, standing_of
 from resources.store import Store
@@ -26,6 +28,7 @@ from resources.tracing import CARRIED, TRACE_TAG, Attribute, span
 from sensors.decisions import DECIDED_ACTIONS, Decision, Known, decide
 from sensors.reconciling import reconcile
 
+LOG = logging.getLogger("elder.inbox")
 INBOX_SENSOR = "inbox_sensor"
 ROWS_A_TICK = 500
 TICK_SECONDS = 4.0
@@ -98,7 +101,12 @@ def _decided(store: Store, settings: Settings, rows: Sequence[InboxRow]) -> tupl
     decisions, held = decide(rows, known, store.queued_inbox(DECIDED_ACTIONS))
     decisions = _traced(settings, decisions, {row.id: row for row in rows})
     taken = {written.row for written in store.decide_inbox([decision.written for decision in decisions])}
-    return [decision for decision in decisions if decision.written.row in taken], [*postponed, *held]
+    made = [decision for decision in decisions if decision.written.row in taken]
+    keys = {row.id: row.repository for row in rows}
+    for decision in made:
+        with about(delivery=decision.written.row, repository=keys[decision.written.row]):
+            LOG.info("%s: %s", decision.written.state, decision.written.reason)
+    return made, [*postponed, *held]
 
 
 def _traced(settings: Settings, decisions: Sequence[Decision], rows: Mapping[int, InboxRow]) -> list[Decision]:

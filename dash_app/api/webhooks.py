@@ -6,6 +6,7 @@ A delivery is stored before it is answered; what it leads to is decided elsewher
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,10 +16,12 @@ from starlette.requests import ClientDisconnect
 
 from dash_app.api.errors import answer_to, problem
 from elder_assets.audit.errors import ElderError, WebhookRejected
+from resources.git.providers.payloads import inert
 from resources.settings import Settings
 from resources.store import Store
 from resources.webhooks import receive
 
+LOG = logging.getLogger("elder.webhooks")
 BODY_BYTES_MAX = 25 * 1024 * 1024
 """GitHub caps payloads at 25 MB (docs.github.com/en/webhooks/webhook-events-and-payloads); no other host sends more."""
 BODY_SECONDS_MAX = 30.0
@@ -64,6 +67,7 @@ async def _answer(
         # Starlette's headers give every value of a name that came several times, which the signature check asks for.
         received = await run_in_threadpool(receive, store, settings, provider, request.headers, body, project_id)
     except ElderError as error:
+        LOG.info("a delivery to /webhooks/%s was refused: %s", inert(provider, 40), error)
         return answer_to(error)
     except ClientDisconnect:
         return problem(400, "the connection was closed before the body ended")

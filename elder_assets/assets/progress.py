@@ -5,6 +5,8 @@ A run that nothing in the inbox asked for (nightly, by hand) says the same to cl
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,11 +24,13 @@ from elder_assets.partitions import BRANCH_TAG, COMMIT_TAG, INBOX_TAG, KIND_TAG
 from resources.audits import Terms, open_source
 from resources.change_requests import Judged
 from resources.host_reports import STATES, Report, link_to, tell
+from resources.logs import about
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.findings import Observed
 from resources.store.inbox import InboxRow
 
+LOG = logging.getLogger("elder.audits")
 UPDATE, COMPLETED = "audit_update", "audit_completed"
 
 
@@ -67,7 +71,15 @@ def begin(store: Store, run: dg.DagsterRun, key: str) -> None:
     row = row_of(store, run.tags)
     if row is not None:
         store.start_inbox(row.id, run.run_id)
+    with about_run(run, key):
+        LOG.info("%s started", run.job_name)
     say(store, run, key, UPDATE, {"stage": "started", "job": run.job_name})
+
+
+def about_run(run: dg.DagsterRun, key: str) -> contextlib.AbstractContextManager[None]:
+    """Give log lines the ids of a run."""
+    number = run.tags.get(INBOX_TAG, "")
+    return about(run=run.run_id, repository=key, delivery=int(number) if number.isdecimal() else None)
 
 
 def say(store: Store, run: dg.DagsterRun, key: str, event: str, document: Mapping[str, Any]) -> None:
@@ -130,6 +142,9 @@ def complete(
         "reason": shown.reason,
     }
     say(store, run, reference.repository, COMPLETED, result)
+    with about_run(run, reference.repository):
+        score = "no score" if shown.score is None else f"score {rounded(shown.score)}"
+        LOG.info("%s at %s: %s, %s", reference.kind, reference.commit[:12], shown.status, score)
     row = row_of(store, run.tags)
     if row is None:
         return

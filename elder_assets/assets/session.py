@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -30,8 +31,11 @@ from resources.git.circuit import guarded, host_of
 from resources.git.mirror import has_commit
 from resources.git.reader import GitSource
 from resources.git.repository import open_repository
+from resources.logs import about
 from resources.settings import Settings
 from resources.tracing import TRACE_TAG, Attribute, Span, of_run, span
+
+LOG = logging.getLogger("elder.audits")
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +72,8 @@ def failing_partition(key: str, elder: ElderResource, run_id: str | None = None)
     except SourceError as error:
         with contextlib.suppress(ElderError), elder.store() as store:
             reason = str(error).removeprefix(f"{key}: ")
+            with about(run=run_id, repository=key):
+                LOG.warning("cannot audit: %s", reason)
             store.record_failure(key, reason, run_id)
             if run_id is not None and (row := store.row_of_run(run_id)) is not None:
                 store.finish_inbox(row.id, state="failed", decision=f"cannot audit: {reason}", result={})
