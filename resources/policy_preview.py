@@ -20,7 +20,7 @@ import msgspec
 
 from elder_assets.audit.canary import is_in_canary
 from elder_assets.audit.errors import ElderError, SourceError
-from elder_assets.audit.judgement import Answer, Judged, Judgement, Weighed, limits_of
+from elder_assets.audit.judgement import Answer, Judged, Judgement, Weighed, limits_of, verdict_of
 from elder_assets.audit.levels import Current, level_of, team_level, weighted_score
 from elder_assets.audit.model import Coverage, MagicResult, Severity, Snapshot, Status, Tier, Verdict
 from elder_assets.audit.policy import GateTerms, Policy, gate_terms, levels_of, ruler_under
@@ -268,7 +268,11 @@ class _Work:
             return self._weighed(row, ruler)
         if self._is_clamped(judged_by, ruler):
             return self._from_facts(row, ruler, policy)
-        return self._from_findings(row, judged_by, ruler, held)
+        stored = self._store.judged_snapshot(row["snapshot_id"])
+        judged = _judged(stored, judged_by, self._own)
+        if verdict_of(judged, judged_by).score != (Fraction(exact) if (exact := stored["score_exact"]) else None):
+            return self._from_facts(row, ruler, policy)  # what was kept does not give the score that was kept
+        return self._from_findings(judged, ruler, held)
 
     def _is_clamped(self, old: Ruler, new: Ruler) -> bool:
         """Whether the kept severities no longer say how far each finding was from its rule's own severity."""
@@ -302,11 +306,8 @@ class _Work:
         }
         return _Scored(status=status, score=score, magics=magics, critical=row["critical"], high=row["high"])
 
-    def _from_findings(
-        self, row: Mapping[str, Any], old: Ruler, new: Ruler, held: Sequence[Mapping[str, Any]]
-    ) -> _Scored:
+    def _from_findings(self, judged: Judged, new: Ruler, held: Sequence[Mapping[str, Any]]) -> _Scored:
         """Other severities and tiers over the kept findings."""
-        judged = _judged(self._store.judged_snapshot(row["snapshot_id"]), old, self._own)
         granted = [
             Suppression(
                 rules=(one["rule"],),

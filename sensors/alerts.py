@@ -9,6 +9,7 @@ import dagster as dg
 
 from resources.alerting import Delivered, Told, deliver, tell
 from resources.dagster_resources import ElderResource
+from resources.initiative_alerts import tell_initiatives
 from resources.self_watch import watch
 from resources.settings import Settings
 from resources.store import Store
@@ -21,6 +22,7 @@ DAEMON = "daemon"
 def tick(store: Store, settings: Settings, now: int) -> str:
     """Decide and deliver once; what was done, in words."""
     told = tell(store, settings, now)
+    tell_initiatives(store, now)
     unwell = watch(store, settings, now)
     done = said(told, deliver(store, settings, now))
     return f"{done}; Elder is not well: {', '.join(event.what for event in unwell)}" if unwell else done

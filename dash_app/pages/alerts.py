@@ -223,6 +223,8 @@ def kind_name(request: PageRequest, kind: str) -> str:
         "suppression_expiring": t.gettext("a suppression ends soon"),
         "elder_unwell": t.gettext("Elder itself is unwell"),
         "outside_alert": t.gettext("another system alerts"),
+        "initiative_reached": t.gettext("an initiative is reached"),
+        "initiative_missed": t.gettext("an initiative is overdue"),
     }
     return names.get(kind, kind)
 

@@ -30,6 +30,8 @@ Kind = Literal[
     "suppression_expiring",
     "elder_unwell",
     "outside_alert",
+    "initiative_reached",
+    "initiative_missed",
 ]
 Unit = Literal["", "points", "share", "findings", "days", "ms", "seconds", "MB/h", "messages", "/5 min"]
 ELDER = "elder"

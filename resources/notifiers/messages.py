@@ -174,6 +174,8 @@ def _title(words: _Words, notice: Notice) -> str:
         ),
         "elder_unwell": t.gettext("Elder is not well: %(what)s"),
         "outside_alert": t.gettext("Alert from outside: %(what)s"),
+        "initiative_reached": t.gettext("Initiative reached: %(what)s"),
+        "initiative_missed": t.gettext("Initiative overdue: %(what)s"),
     }
     recoveries = {
         "gate_failed": t.gettext("Gate passes again: %(project)s"),
@@ -184,6 +186,7 @@ def _title(words: _Words, notice: Notice) -> str:
         "prediction_warning": t.gettext("No prediction warning left: %(project)s"),
         "elder_unwell": t.gettext("Elder is well again: %(what)s"),
         "outside_alert": t.gettext("Alert from outside has ended: %(what)s"),
+        "initiative_missed": t.gettext("Initiative no longer overdue: %(what)s"),
     }
     text = (recoveries if notice.is_recovery else alerts).get(event.kind, alerts[event.kind])
     return text % {
@@ -309,6 +312,8 @@ def _advice(words: _Words, event: Event) -> str:
         ),
         "prediction_warning": t.gettext("Plan tests and reviews for these places before something breaks there."),
         "suppression_expiring": t.gettext("Fix what is suppressed, or ask for a new end with a reason."),
+        "initiative_reached": t.gettext("Tell the team, and set the next goal while it is fresh."),
+        "initiative_missed": t.gettext("See what is left, then set another deadline with a reason, or withdraw it."),
     }[event.kind]
 
 

@@ -21,6 +21,8 @@ from resources.store import tables
 from resources.store.audit_log import AuditLog
 from resources.store.database import storable
 
+MARK = "alerts:initiatives"
+
 
 class Initiative(msgspec.Struct, frozen=True, kw_only=True):
     """A goal with a deadline."""
@@ -151,6 +153,42 @@ class Initiatives(AuditLog):
                 event = {name: row[name] for name in InitiativeEvent.__struct_fields__}
                 found[row["initiative_id"]].append(InitiativeEvent(**event))
         return found
+
+    def newest_initiative_event(self) -> int:
+        """Id of the last thing that happened to any; 0 before the first."""
+        with self._reading() as connection:
+            return connection.scalar(sa.select(sa.func.max(tables.initiative_events.c.id))) or 0
+
+    def initiative_news(self, after: int, events: Sequence[str]) -> list[tuple[int, Initiative, str]]:
+        """(id, initiative, event) of what happened since an event, oldest first."""
+        told, table = tables.initiative_events, tables.initiatives
+        statement = (
+            sa.select(table, told.c.id.label("event_id"), told.c.event)
+            .join(told, told.c.initiative_id == table.c.id)
+            .where(told.c.id > after, told.c.event.in_(list(events)))
+            .order_by(told.c.id)
+        )
+        with self._reading() as connection:
+            rows = connection.execute(statement).mappings()
+            return [(row["event_id"], _made(row), row["event"]) for row in rows]
+
+    def initiative_mark(self) -> tuple[int, int | None]:
+        """(the last event that people were told of, when in seconds since the epoch); None before the first time."""
+        table = tables.watermarks
+        with self._reading() as connection:
+            value = connection.scalar(sa.select(table.c.value).where(table.c.name == MARK))
+        if value is None:
+            return 0, None
+        read, at = msgspec.json.decode(value, type=tuple[int, int])
+        return read, at
+
+    def keep_initiative_mark(self, read: int, at: int) -> None:
+        """Keep how far people were told."""
+        table = tables.watermarks
+        row = {"value": msgspec.json.encode([read, at]).decode(), "changed_at": self._clock()}
+        with self._writing() as connection:
+            if not connection.execute(sa.update(table).where(table.c.name == MARK).values(**row)).rowcount:
+                self._insert_new(connection, table, {"name": MARK, **row})
 
     # --- how far they are ------------------------------------------------------------------------------------
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from elder_assets.audit.alerts import AlertRule
 from elder_assets.audit.errors import ConfigurationError, Conflict
 from resources import initiatives
+from resources.initiative_alerts import tell_initiatives
 from resources.initiatives import Wanted
 from resources.store import Store, open_store, tables
 
@@ -196,6 +198,29 @@ def test_an_initiative_of_the_platform_is_counted_team_by_team(store: Store):
         "payments": (1, 3, True), "growth": (1, 1, True),
     }  # fmt: skip
     assert made.state == "active"  # reached when every team is there
+
+
+def test_people_are_told_once_when_a_deadline_passes_and_when_it_is_reached_after_all(store: Store, clock: Clock):
+    made(store)
+    store.put_channel("chat", "webhook", "env:PLACE env:KEY")
+    for kind in ("initiative_missed", "initiative_reached"):
+        store.put_rule(AlertRule(name=kind, kind=kind, channels=("chat",), team="payments"), "ann")
+
+    def told() -> list[tuple[str, str, bool]]:
+        tell_initiatives(store, int(clock.now.timestamp()))
+        documents = [row["document"] for row in store.alert_history()]
+        return [(row["rule"], row["action"], row["notice"]["is_recovery"]) for row in reversed(documents)]
+
+    assert told() == []
+    clock.now = dt.datetime(2026, 5, 1, 1, tzinfo=dt.UTC)
+    assert told() == [("initiative_missed", "send", False)]
+    clock.now += dt.timedelta(hours=2)
+    assert told() == [("initiative_missed", "send", False)]
+    for key in KEYS:
+        audited(store, key, 99.0, {})
+    assert len(told()) == 1  # looked at once an hour
+    clock.now += dt.timedelta(hours=2)
+    assert told()[1:] == [("initiative_missed", "send", True), ("initiative_reached", "send", False)]
 
 
 def test_hotspots_that_nobody_owns_come_first(store: Store):

@@ -25,6 +25,8 @@ FIELDS: dict[str, dict[str, object]] = {
     "suppression_expiring": {"after": 1.0, "found": 1},
     "elder_unwell": {"what": "filling_disk", "after": 0.95, "limit": 0.9, "unit": "share", "found": 1},
     "outside_alert": {"what": "HighLatency", "after": "firing", "reason": "p99 over 2 s", "found": 1},
+    "initiative_reached": {"what": "90 everywhere (#3)", "after": "reached", "found": 1},
+    "initiative_missed": {"what": "90 everywhere (#3)", "after": "missed", "found": 1},
 }
 
 
@@ -77,6 +79,8 @@ def notice(kind: str, *, is_recovery: bool = False, **fields: object) -> Notice:
             "あと 1 日で期限切れ (しきい値: 14 日)",
         ),
         ("cannot_audit", "ja", "監査できません: host/o/shop", None),
+        ("initiative_missed", "en", "Initiative overdue: 90 everywhere (#3)", None),
+        ("initiative_reached", "ja", "取り組みを達成しました: 90 everywhere (#3)", None),
         ("elder_unwell", "en", "Elder is not well: the disk fills up", "95% now (threshold: 90%)"),
         ("elder_unwell", "ja", "Elder に異常があります: ディスクの空きが少ない", "現在 95% (しきい値: 90%)"),
         ("outside_alert", "en", "Alert from outside: HighLatency", None),
