@@ -9,14 +9,19 @@ import threading
 import time
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlencode
 
 import uvicorn
 from playwright.sync_api import Browser, sync_playwright
 
 from dash_app.app import create_app
+from elder_assets.audit.ruler import default_ruler
+from elder_assets.audit.team_settings import form_of
 from resources.settings import load_settings
-from resources.store import open_store
+from resources.store import Store, open_store
 from resources.store.pages import RepositoryFilter
+from resources.store.teams import Team
+from resources.team_settings import held_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = "/usr/bin/chromium"
@@ -40,6 +45,13 @@ def take(
     page.screenshot(path=file)
     context.close()
     print(file)
+
+
+def tried(store: Store, team: Team) -> str:
+    """The address of the settings of a team with a stricter profile filled in."""
+    held = held_settings(store, team.key)
+    form = form_of(held.policy, default_ruler()) | {"profile": "enterprise", "weights.tdd": "4"}
+    return urlencode({"tab": "settings", "preview": "1", "base": str(held.version), **form})
 
 
 def main() -> int:
@@ -71,6 +83,10 @@ def main() -> int:
             take(browser, site + here, given.folder / "repository-dark.png", theme="dark")
             take(browser, f"{site}{here}?tab=findings", given.folder / "findings.png")
             take(browser, f"{site}/rules", given.folder / "rules.png")
+            if teams := store.teams():
+                team = f"{site}/teams/{teams[-1].key}"
+                take(browser, f"{team}?{tried(store, teams[-1])}", given.folder / "team-settings.png")
+                take(browser, f"{team}?tab=initiatives", given.folder / "team-initiatives.png", theme="dark")
             browser.close()
         server.should_exit = True
     return 0

@@ -35,11 +35,11 @@ def hotspots_tab(request: PageRequest, team: Team) -> Component:
         Column(title=t.gettext("Risk"), is_number=True),
         Column(title=t.gettext("Changes in a year"), is_number=True, rank=2),
         Column(title=t.gettext("Complexity"), is_number=True, rank=2),
-        Column(title=t.gettext("Known to")),
+        Column(title=t.gettext("Known to"), rank=2),
         Column(title=t.gettext("Open"), is_number=True, rank=3),
     )
     most = max(row["risk"] for row in rows) or 1
-    table = parts.table(request, title, columns, [_row(request, row, most) for row in rows])
+    table = parts.table(request, title, columns, [_row(request, row, most) for row in rows], kind="hotspots")
     meant = html.P(
         t.gettext(
             "Risk is changes in a year times complexity. Owners are those that CODEOWNERS declares; people are counted,"
@@ -83,7 +83,11 @@ def _glance(request: PageRequest, team: Team) -> Component:
 def _row(request: PageRequest, row: Mapping[str, Any], most: int) -> tuple[Child, ...]:
     key = row["repository"]
     named = html.Span(
-        [parts.place(row["path"]), html.Small(html.A(parts.repository_name(key), href=repository_address(key)))],
+        [
+            parts.place(row["path"]),
+            html.Small(html.A(parts.repository_name(key), href=repository_address(key))),
+            html.Small(_known_to(request, row), className="phone"),
+        ],
         className="finding",
     )
     share = f"{100 * row['risk'] / most:.0f}%"
