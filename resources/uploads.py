@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from elder_assets.audit.errors import ConfigurationError, Conflict
+from elder_assets.audit.finding_states import counted
 from elder_assets.audit.judgement import Judged, Judgement, limits_of, verdict_of
 from elder_assets.audit.model import Severity, Snapshot, Status
 from elder_assets.audit.registry import MAGIC_ORDER, catalogue
@@ -203,7 +204,7 @@ def accept(store: Store, settings: Settings, project: Project, upload: Upload, b
         kept = store.record(verdict, document, kind=upload.kind, observed=observed, uploaded_by=by)
         is_new = True
         said = {"commit": snapshot.commit, "kind": upload.kind, "status": str(shown.status), "reason": shown.reason}
-        numbers = {"score": rounded(shown.score), "findings": len(shown.findings)}
+        numbers = {"score": rounded(shown.score), "findings": counted(shown.findings)}
         store.put_live_event(
             project.id, "audit_completed", {"run_id": None, "delivery": None, "uploaded_by": by, **said, **numbers}
         )

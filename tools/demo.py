@@ -20,6 +20,7 @@ import msgspec
 from elder_assets.audit.engine import collect
 from elder_assets.audit.errors import ElderError
 from elder_assets.audit.facts.commit_log import Commit
+from elder_assets.audit.finding_states import counted
 from elder_assets.audit.gate_report import to_gate_json
 from elder_assets.audit.scoring import rounded
 from elder_assets.team_scorecard import make_scorecard
@@ -92,7 +93,7 @@ def audit_commit(settings: Settings, key: str, url: str, commit: str) -> None:
         store.record(plain, terms.ruler.document(), observed=observed)
         shown = applied.verdict
         said = {"commit": commit, "kind": "default", "status": str(shown.status), "reason": shown.reason}
-        numbers = {"score": rounded(shown.score), "findings": len(shown.findings)}
+        numbers = {"score": rounded(shown.score), "findings": counted(shown.findings)}
         store.put_live_event(
             store.repository(key).id, "audit_completed", {"run_id": None, "delivery": None, **said, **numbers}
         )

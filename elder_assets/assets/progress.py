@@ -16,6 +16,7 @@ import msgspec
 from elder_assets.assets.session import Reference
 from elder_assets.audit.errors import SourceError
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
+from elder_assets.audit.finding_states import counted
 from elder_assets.audit.impact import impact
 from elder_assets.audit.model import Verdict
 from elder_assets.audit.registry import catalogue
@@ -138,7 +139,7 @@ def complete(
         "kind": reference.kind,
         "status": str(shown.status),
         "score": rounded(shown.score),
-        "findings": len(shown.findings),
+        "findings": counted(shown.findings),
         "reason": shown.reason,
     }
     say(store, run, reference.repository, COMPLETED, result)

@@ -23,6 +23,7 @@ from elder_assets.assets.session import (
 )
 from elder_assets.audit.engine import describe, directed
 from elder_assets.audit.facts.repository_facts import RepositoryFacts
+from elder_assets.audit.finding_states import counted
 from elder_assets.audit.frames import FINDINGS, OUTCOMES, SCORES, findings_of, outcomes_of, verdict_frames
 from elder_assets.audit.judgement import assemble
 from elder_assets.audit.model import Finding, MagicResult, Verdict
@@ -77,7 +78,7 @@ def scores(
         with step_span(elder, context.run, "store write", findings=len(verdict.findings)) as traced:
             snapshot, is_new = record_once(store, context.run, reference, verdict, terms, observed)
             traced.set(snapshot=snapshot, is_new=is_new)
-        counted = store.counts(reference.repository)[-1:] if reference.kind == "default" else []
+        moved = store.counts(reference.repository)[-1:] if reference.kind == "default" else []
         shown = observed.applied.verdict
         with step_span(elder, context.run, "verdict", status=str(shown.status), score=rounded(shown.score)):
             complete(store, elder.settings(), context.run, reference, observed, is_new=is_new)
@@ -90,8 +91,8 @@ def scores(
             "status": str(verdict.status),
             "score": rounded(verdict.score),
             "reason": verdict.reason,
-            "findings": len(verdict.findings),
-            **{name: count[name] for count in counted for name in COUNTED},
+            "findings": counted(verdict.findings),
+            **{name: count[name] for count in moved for name in COUNTED},
             "kind": reference.kind,
             "snapshot": snapshot,
             "magics": dg.MetadataValue.md(_table(verdict)),

@@ -14,7 +14,7 @@ Pure: the store hands in what it knows and keeps what comes out. Every finding i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -132,6 +132,11 @@ def advance(
 def is_counted(finding: Finding) -> bool:
     """Whether a finding has a life: notices and findings of shadow rules have none."""
     return finding.severity is not Severity.INFO and finding.tier is not Tier.SHADOW
+
+
+def counted(findings: Iterable[Finding]) -> int:
+    """How many findings people are told of; the same number on every page, status and event."""
+    return sum(map(is_counted, findings))
 
 
 def _by_standing(known: Sequence[Known]) -> tuple[dict[int, Known], dict[int, Known]]:

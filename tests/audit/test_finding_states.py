@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elder_assets.audit.finding_states import ACTIVE, Count, Evidence, Known, Move, advance
+from elder_assets.audit.finding_states import ACTIVE, Count, Evidence, Known, Move, advance, counted
 from elder_assets.audit.model import Finding, RuleOutcome, Severity, Status, Tier
 from elder_assets.audit.suppression import Suppressed, Suppression
 
@@ -133,3 +133,9 @@ def test_nothing_is_lost_or_doubled(before, now, held, earlier, paths, status, i
     assert {item.id for item in recorded if item.standing in ACTIVE} <= set(ids)
     active = [move for move in moves if move.standing in ACTIVE and move.is_answered]
     assert sorted(move.finding.fingerprint for move in active) == sorted(one.fingerprint for one in found)
+
+
+def test_notices_and_findings_of_shadow_rules_are_not_counted():
+    told = [finding(), finding("b", severity=Severity.LOW, tier=Tier.ADVISE)]
+    silent = [finding("c", severity=Severity.INFO), finding("d", tier=Tier.SHADOW)]
+    assert (counted(told + silent), counted(silent)) == (2, 0)
