@@ -32,6 +32,7 @@ from elder_assets.cli_webhook import webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TextIO
 
     from elder_assets.audit.model import Verdict
     from elder_assets.audit.suppression import Applied
@@ -283,10 +284,33 @@ def repo_add(target: str, key: str) -> None:
     with open_store(settings.store_url) as store:
         add_known(store, settings, key, url, by=operator())
     if _has_platform():
-        from elder_assets.platform import add_partition
+        from elder_assets.platform import add_partitions
 
-        add_partition(settings, key)
+        add_partitions(settings, [key])
     click.echo(f"added {key}")
+
+
+@repo.command("import", short_help="Register every repository of a list.")
+@click.argument("listed", metavar="FILE", type=click.File("r", encoding="utf-8"))
+@click.option("--wave", type=click.IntRange(1, 100_000), help="Register at most this many; again goes on.")
+def repo_import(listed: TextIO, wave: int | None) -> None:
+    """Register what FILE (- is standard input) lists and is not registered yet, and ask for first audits.
+
+    A line is an address and, after a space, the key of its team; # begins a comment. A list with a bad line changes
+    nothing. First audits wait behind everything else.
+    """
+    from resources.repository_list import import_list, read_list
+    from resources.store import open_store
+
+    settings = _settings()
+    with open_store(settings.store_url) as store:
+        entries = read_list(listed, [team.key for team in store.teams()])
+        done = import_list(store, settings, entries, wave=wave, by=operator())
+    if done.added and _has_platform():
+        from elder_assets.platform import add_partitions
+
+        add_partitions(settings, done.added)
+    click.echo(f"added {len(done.added)}, {done.known} were registered before, {done.left} are left")
 
 
 @repo.command("list")

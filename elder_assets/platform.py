@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -48,10 +48,10 @@ def start_platform(settings: Settings, target: str | None) -> int:
     return _serve(settings)
 
 
-def add_partition(settings: Settings, key: str) -> None:
-    """Make a registered repository known to the Dagster instance: DAGSTER_HOME's, else that of this machine."""
+def add_partitions(settings: Settings, keys: Sequence[str]) -> None:
+    """Make registered repositories known to the Dagster instance: DAGSTER_HOME's, else that of this machine."""
     with _instance(settings) as instance:
-        instance.add_dynamic_partitions(REPOSITORY_PARTITIONS, [key])
+        instance.add_dynamic_partitions(REPOSITORY_PARTITIONS, list(keys))
 
 
 def remove_partition(settings: Settings, key: str) -> None:

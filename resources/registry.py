@@ -68,7 +68,7 @@ def register(
         raise SourceRefused("this is no address; allowed: https:// and ssh://, or user@host:path")
     check_address(address)
     check_credential(settings, terms.credential)
-    provider = open_provider(terms.provider).name if terms.provider else _provider_of(address, settings)
+    provider = open_provider(terms.provider).name if terms.provider else provider_of(address, settings)
     terms = msgspec.structs.replace(terms, provider=provider)
     return store.add_project(key_of_address(address), normalised(address), terms, team=team, by=by)
 
@@ -82,7 +82,7 @@ def add_known(store: Store, settings: Settings, key: str, address: str, *, by: s
     known = next((repository.url for repository in store.repositories() if repository.key == key), address)
     if known != address and not (is_address(known) and is_address(address)):
         raise Conflict(f"{key} is registered already, for {known}; `elder repo add {address} --key` names another")
-    name, provider = key.rpartition("/")[2], _provider_of(address, settings) if is_address(address) else ""
+    name, provider = key.rpartition("/")[2], provider_of(address, settings) if is_address(address) else ""
     try:
         store.add_project(key, address, ProjectTerms(name=name, provider=provider), status="active", by=by)
     except Conflict:
@@ -108,7 +108,7 @@ def check_credential(settings: Settings, reference: str) -> None:
         settings.secrets.of(reference)
 
 
-def _provider_of(address: str, settings: Settings) -> str:
+def provider_of(address: str, settings: Settings) -> str:
     """Who serves an address; '' where nobody is known to."""
     try:
         return provider_for(address, dict(settings.git_hosts))
