@@ -26,7 +26,8 @@ from resources.team_settings import held_settings
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-DRAWN = "() => [...document.querySelectorAll('.plot')].every(place => place.querySelector('.main-svg'))"
+DRAWN = """() => [...document.querySelectorAll('.plot')]
+  .every(place => place.querySelector('.main-svg') || place.getBoundingClientRect().top > innerHeight)"""
 Theme = Literal["light", "dark"]
 
 

@@ -104,7 +104,7 @@
   }
   window.elder = { drawn: drawn };
 
-  // --- figures: near the viewport at once, the rest when there is time -----------------------------------------
+  // --- figures: drawn when they come near what is seen, one after the other -------------------------------------
   var figures = JSON.parse((document.getElementById('figures') || {}).textContent || '{}');
   var library = null, toPlot = [], isPlotting = false;
   function withPlotly(then) {
@@ -118,27 +118,27 @@
     }
     return library.then(then);
   }
-  function isNear(place) {
-    var box = place.getBoundingClientRect();
-    return box.top < innerHeight + 300 && box.bottom > -300;
-  }
-  function plotAll() {
-    toPlot = Array.from(document.querySelectorAll('.plot[data-figure]')).filter(function (place) {
-      return place.dataset.drawn !== place.dataset.figure;
+  var watcher = new IntersectionObserver(function (seen) {
+    seen.forEach(function (one) {
+      if (!one.isIntersecting) return;
+      watcher.unobserve(one.target);
+      toPlot.push(one.target);
     });
     if (!toPlot.length || isPlotting) return;
     isPlotting = true;
-    withPlotly(next);
-  }
-  function next() {
-    var near = toPlot.filter(isNear)[0], place = near || toPlot[0];
-    if (!place) { isPlotting = false; return; }
-    var soon = near || !window.requestIdleCallback ? function (then) { setTimeout(then, 0); } : window.requestIdleCallback;
-    soon(function () {
-      toPlot = toPlot.filter(function (one) { return one !== place; });
-      if (document.contains(place) && place.dataset.drawn !== place.dataset.figure) plot(place);
-      next();
+    withPlotly(plotNext);
+  }, { rootMargin: '300px' });
+  function waiting() {
+    return Array.from(document.querySelectorAll('.plot[data-figure]')).filter(function (place) {
+      return place.dataset.drawn !== place.dataset.figure;
     });
+  }
+  function plotAll() { waiting().forEach(function (place) { watcher.unobserve(place); watcher.observe(place); }); }
+  function plotNext() {
+    var place = toPlot.shift();
+    if (!place) { isPlotting = false; return; }
+    if (document.contains(place) && place.dataset.drawn !== place.dataset.figure) plot(place);
+    setTimeout(plotNext, 0);
   }
   function plot(place) {
     var name = place.dataset.figure, described = figures[name];
@@ -150,8 +150,9 @@
       toImageButtonOptions: { format: 'png', scale: 2, filename: 'elder' }
     });
   }
-  window.addEventListener('scroll', function () { if (!isPlotting) plotAll(); }, { passive: true });
-  window.addEventListener('beforeprint', function () { if (window.Plotly) toPlot.splice(0).forEach(plot); });
+  window.addEventListener('beforeprint', function () { if (window.Plotly) waiting().forEach(plot); });
+  // The next page may have figures where this one has none.
+  setTimeout(function () { (window.requestIdleCallback || setTimeout)(function () { withPlotly(function () {}); }); }, 500);
 
   // --- links and filters -----------------------------------------------------------------------------------
   var pending = null, shownPath = location.pathname;

@@ -26,7 +26,8 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-DRAWN = "() => [...document.querySelectorAll('.plot')].every(place => place.querySelector('.main-svg'))"
+DRAWN = """() => [...document.querySelectorAll('.plot')]
+  .every(place => place.querySelector('.main-svg') || place.getBoundingClientRect().top > innerHeight)"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
