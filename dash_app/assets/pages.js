@@ -152,7 +152,9 @@
   }
   window.addEventListener('beforeprint', function () { if (window.Plotly) waiting().forEach(plot); });
   // The next page may have figures where this one has none.
-  setTimeout(function () { (window.requestIdleCallback || setTimeout)(function () { withPlotly(function () {}); }); }, 500);
+  if (!(navigator.connection || {}).saveData) {
+    setTimeout(function () { (window.requestIdleCallback || setTimeout)(function () { withPlotly(function () {}); }); }, 500);
+  }
 
   // --- links and filters -----------------------------------------------------------------------------------
   var pending = null, shownPath = location.pathname;
