@@ -18,6 +18,8 @@ from urllib3.exceptions import HTTPError
 from resources.tiers import CONFIG_TAG, FITS_TAG, KILLED_TAG, TIER_TAG, chosen_tier, run_tags
 
 PARTITION_TAG, RUN_LABEL = "dagster/partition", "dagster/run-id"
+RETRY_WHOLE = {"dagster/retry_strategy": "ALL_STEPS"}
+"""Steps hand each other files in ELDER_HOME, which may have gone with the pod; facts come from the cache again."""
 RUNS_LOOKED_AT = 10
 """Earlier runs of a repository that say what it needs; an operator who shrinks it waits this many runs at most."""
 OUT_OF_MEMORY = "OOMKilled"
@@ -36,7 +38,7 @@ class TieredRunLauncher(K8sRunLauncher):
         killed = [past.tags[KILLED_TAG] for past in self._earlier(run) if KILLED_TAG in past.tags]
         fits = next((past.tags[FITS_TAG] for past in earlier if FITS_TAG in past.tags), "")
         tier, reason = chosen_tier(run.tags.get(TIER_TAG, ""), fits, killed)
-        tags = run_tags(tier)
+        tags = {**RETRY_WHOLE, **run_tags(tier)}
         if _is_custom(run.tags):
             del tags[CONFIG_TAG]
         self._instance.add_run_tags(run.run_id, tags)

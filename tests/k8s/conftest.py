@@ -14,7 +14,7 @@ from installation import PASSWORD, PROBED, TOOLS, Installation, Run
 from procluster.cluster import missing
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _server() -> Iterator[Any]:
     """A PostgreSQL that asks for the password of the role `elder`, with an empty database of that name."""
     from breaking import Server
@@ -39,7 +39,7 @@ def _server() -> Iterator[Any]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def installation(request: pytest.FixtureRequest) -> Iterator[Installation]:
     if reason := missing():
         pytest.skip(reason)
@@ -54,14 +54,14 @@ def installation(request: pytest.FixtureRequest) -> Iterator[Installation]:
         made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _runs(installation: Installation, request: pytest.FixtureRequest) -> dict[str, Run]:
     """The runs of every test that was chosen, all started now; by name of the repository."""
     cases = [item.function.case for item in request.session.items if hasattr(item.function, "case")]
     installation.add_repositories([*(case.repository for case in cases), PROBED])
     installation.start_probe()
     return {
-        case.repository: installation.launch(f"git.example.org/shop/{case.repository}", case.tags, case.fault)
+        case.repository: installation.launch(f"git.example.org/shop/{case.repository}", case.tags, case.faults)
         for case in cases
     }
 
@@ -71,7 +71,7 @@ def run(_runs: dict[str, Run], request: pytest.FixtureRequest) -> Run:
     return _runs[request.function.case.repository]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def probe(_runs: dict[str, Run], installation: Installation) -> str:
     """Name of the Job of the chart's probe, which began with the runs."""
     return installation.probe

@@ -45,15 +45,15 @@ class Case(NamedTuple):
 
     repository: str
     tags: dict[str, str]
-    fault: Callable[[str], Fault] | None
+    faults: Callable[[str], list[Fault]] | None
 
 
-def starts(repository: str, fault: Callable[[str], Fault] | None = None, **tags: str) -> Callable[[Any], Any]:
+def starts(repository: str, faults: Callable[[str], list[Fault]] | None = None, **tags: str) -> Callable[[Any], Any]:
     """Decorates a test: an audit of a repository of its own, which the fixture `run` hands to it.
 
     Args:
         repository: its name; no two tests have the same.
-        fault: makes a fault from the id of the run.
+        faults: makes them from the id of the run.
         tags: of the run; `elder__tier` is `elder/tier`.
     """
 
@@ -61,7 +61,7 @@ def starts(repository: str, fault: Callable[[str], Fault] | None = None, **tags:
         test.case = Case(
             repository,
             {name.replace("dagster_k8s", "dagster-k8s").replace("__", "/"): value for name, value in tags.items()},
-            fault,
+            faults,
         )
         return test
 
@@ -89,7 +89,7 @@ class Run:
     def wait(self, seconds: float = RUN_SECONDS) -> str:
         """Its status once it has ended."""
         wait, status = self._installation.cluster.wait, lambda: self.look()["status"]
-        said: str = wait(f"the end of run {self.id}", lambda: (now := status()) in ENDED and now, seconds)
+        said: str = wait(f"the end of run {self.id}", lambda: (now := status()) in ENDED and now, seconds, every=1)
         return said
 
     def retry(self, seconds: float = RUN_SECONDS) -> Run:
@@ -101,7 +101,7 @@ class Run:
             found: list[Any] = self._installation.graphql(query, f=wanted)["runsOrError"]["results"]
             return found
 
-        found = self._installation.cluster.wait(f"a retry of run {self.id}", look, seconds)
+        found = self._installation.cluster.wait(f"a retry of run {self.id}", look, seconds, every=1)
         return Run(self._installation, found[0]["runId"])
 
     def events(self) -> list[str]:
@@ -111,7 +111,8 @@ class Run:
         said = []
         for event in self._installation.graphql(query, id=self.id)["logsForRun"]["events"]:
             error = event.get("error") or {"message": "", "causes": []}
-            said.append(" ".join([event["message"], error["message"], *(one["message"] for one in error["causes"])]))
+            words = [event["message"], error["message"], *(one["message"] for one in error["causes"])]
+            said.append(" ".join(words).strip())
         return said
 
     def pods(self, component: str = "") -> list[Object]:
@@ -149,7 +150,7 @@ class Installation:
         self.cluster.wait("the code server", lambda: "elder-code-server" not in self.release.unready(), START_SECONDS)
         self.elder("token", "create", "admin", "--role", "admin")
         self.cluster.wait("all Deployments", lambda: not self.release.unready(), START_SECONDS)
-        self._dagster = self.cluster.forward(NAMESPACE, "elder-webserver")
+        self._pages = httpx.Client(base_url=self.cluster.forward(NAMESPACE, "elder-webserver"), timeout=60)
 
     def close(self) -> None:
         self.cluster.close()
@@ -173,13 +174,13 @@ class Installation:
 
     def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
         body = {"query": query, "variables": variables}
-        answer = httpx.post(f"{self._dagster}/graphql", json=body, timeout=60).json()
+        answer = self._pages.post("/graphql", json=body).json()
         assert "errors" not in answer, answer
         data: dict[str, Any] = answer["data"]
         return data
 
-    def launch(self, key: str, tags: dict[str, str], fault: Callable[[str], Fault] | None = None) -> Run:
-        """Ask Dagster for an audit; the fault, made from the run's id, comes over its pods."""
+    def launch(self, key: str, tags: dict[str, str], faults: Callable[[str], list[Fault]] | None = None) -> Run:
+        """Ask Dagster for an audit; the faults, made from the run's id, come over its pods."""
         query = """mutation($p: ExecutionParams!) {launchRun(executionParams: $p) {
             __typename ... on LaunchRunSuccess {run {runId}} ... on PythonError {message}}}"""
         selector = {"repositoryLocationName": "elder", "repositoryName": "__repository__", "pipelineName": "audit"}
@@ -190,8 +191,8 @@ class Installation:
             answer = self.graphql(query, p=parameters)["launchRun"]
             assert answer["__typename"] == "LaunchRunSuccess", answer
             run = Run(self, answer["run"]["runId"])
-            if fault:
-                self.cluster.faults.inject(fault(run.id))
+            for fault in faults(run.id) if faults else ():
+                self.cluster.faults.inject(fault)
         return run
 
     def verdicts(self, key: str) -> list[tuple[str, int]]:

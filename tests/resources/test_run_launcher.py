@@ -107,6 +107,7 @@ def test_a_run_gets_the_pod_of_the_tier_that_its_tag_names(cluster: Cluster):
     assert job.spec.active_deadline_seconds == 7200
     assert job.metadata.labels["elder/tier"] == "medium"
     assert run.tags["dagster/max_runtime"] == "6900"
+    assert run.tags["dagster/retry_strategy"] == "ALL_STEPS"
 
 
 def test_a_first_run_that_nobody_sized_is_small_and_later_ones_fit_what_was_measured(cluster: Cluster):

@@ -155,7 +155,7 @@ class Cluster:
 
     # --- waiting ---
 
-    def wait(self, what: str, look: Callable[[], Found | None], seconds: float) -> Found:
+    def wait(self, what: str, look: Callable[[], Found | None], seconds: float, every: float = 0.2) -> Found:
         """What `look` finds, as soon as it finds something.
 
         Raises:
@@ -165,7 +165,7 @@ class Cluster:
         while time.monotonic() < deadline:
             if found := look():
                 return found
-            time.sleep(0.2)
+            time.sleep(every)
         raise AssertionError(f"waited {seconds} s for {what}\n{self.describe()}")
 
     def describe(self) -> str:
