@@ -13,6 +13,7 @@
 #   make chart-test                 judge the chart: helm 3 and 4, Kubernetes 1.28 and 1.37, policies (docs/kubernetes.md)
 #   make image-test                 carry out the Dockerfile's steps without an engine and use what comes out (root, Debian)
 #   make k8s-test                   run the chart's hook, code server and run pod as processes
+#   make security                   vulnerable packages, secrets, API fuzz, hostile repositories, chart and image (docs/security.md)
 #   make docs                       write the pages that are derived from the rules again
 #   make lock                       resolve the ranges in pyproject.toml into requirements/*.txt again
 #   make help                       print this
@@ -25,8 +26,9 @@ BIN = $(VENV)/bin
 REPO ?= .
 ARGS ?=
 REPOS ?=
+PARTS ?=
 
-.PHONY: audit up demo test browser-test pg-test fault-test check bench label chart-tools chart-test image-test k8s-test docs lock help clean
+.PHONY: audit up demo test browser-test pg-test fault-test check bench label chart-tools chart-test image-test k8s-test security docs lock help clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,/^ARGS/p'
@@ -78,6 +80,10 @@ image-test: $(VENV)/dev.done
 k8s-test: chart-tools
 	$(BIN)/python -m pytest -rs tests/k8s $(ARGS)
 
+security: $(VENV)/dev.done
+	@$(BIN)/python tools/chart_tools.py build/chart-tools || echo "the chart's tools could not be fetched" >&2
+	@$(BIN)/python tools/security.py $(PARTS)
+
 docs: $(VENV)/base.done
 	@$(BIN)/python tools/docs.py
 	@$(BIN)/python tools/chart.py
@@ -102,6 +108,7 @@ lock:
 	$(LOCK) --extra platform --extra tracing --extra dev -o requirements/dev.txt
 	$(LOCK) --extra platform --extra tracing -c requirements/dev.txt -o requirements/platform.txt
 	$(LOCK) -c requirements/dev.txt -o requirements/base.txt
+	$(filter-out pyproject.toml requirements/build.in,$(LOCK)) requirements/security.in -o requirements/security.txt
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
