@@ -122,12 +122,16 @@ def set_goals(store: Store, team: str) -> None:
     goals = (
         Wanted(title="Every repository at 90", kind="score", least=90, deadline=today + 8 * week, starts_on=began),
         Wanted(
-            title="Tests that can fail", kind="magic", subject="tdd", least=95, deadline=today + 4 * week,
+            title="Every part has an owner",
+            kind="magic",
+            subject="servant",
+            least=50,
+            deadline=today + 4 * week,
             starts_on=began,
         ),
-        Wanted(title="Level silver everywhere", kind="level", subject="silver", deadline=today + 12 * week),
+        Wanted(title="Level gold everywhere", kind="level", subject="gold", deadline=today + 12 * week),
         Wanted(title="No merge conflict is left", kind="rule", subject="STR001", deadline=today + 6 * week),
-    )  # fmt: skip
+    )
     for goal in goals:
         make(store, known, goal, by="demo")
     held = held_settings(store, team)

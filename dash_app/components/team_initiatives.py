@@ -186,14 +186,13 @@ def _card(request: PageRequest, team: Team, one: Seen, *, may: bool) -> Componen
         ],
         className="goal-number",
     )
+    course = None if known.state in {"reached", "withdrawn"} else _burn_down(request, one)
     may_change = may and (not one.is_platform or request.viewer.team_id is None)
     return html.Article(
         [
             head,
             facts,
-            html.Div(
-                [html.Div([number, _projection(request, one)]), _burn_down(request, one)], className="goal-course"
-            ),
+            html.Div([html.Div([number, _projection(request, one)]), course], className="goal-course"),
             _left(request, one),
             _history(request, one.events),
             _change(request, team, known) if may_change else None,

@@ -6,6 +6,7 @@ import datetime as dt
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -179,6 +180,43 @@ def test_a_suppression_that_has_ended_shows_again_in_the_preview(world):
     (row,) = store.latest_rows("payments")
     assert row["suppressed"] == 1
     assert one.after.magics["strict"] < {m["magic"]: m["score"] for m in store.team_magics("payments")}["strict"]
+
+
+OWNERLESS = {"rule": "SRV001", "severity": "medium", "tier": "gate", "fingerprint": "v1:1"}
+COMMENTED = {**OWNERLESS, "fingerprint": "v1:2", "suppression": {"origin": "comment"}}
+
+
+def judged(store: Store, number: int, new: list[dict], suppressed: list[dict], status: str = "passed") -> None:
+    """A gate under the built-in policy, as a run records it."""
+    side = SimpleNamespace(snapshot=SimpleNamespace(commit=f"{number}" * 40), ruler=OWN.digest)
+    result = SimpleNamespace(
+        before=side, after=side, status=SimpleNamespace(value=status), reason="", failing=(), suppressed=suppressed,
+        changes=SimpleNamespace(new=new, fixed=()),
+    )  # fmt: skip
+    terms = {"fails_from": "high", "new_suppressions": "allowed"}
+    report = {"new": new, "suppressed": suppressed, "terms": terms}
+    store.record_gate(KEY, result, report, change_number=number, title=f"change {number}")
+
+
+@pytest.mark.parametrize(
+    ("document", "failing"),
+    [
+        ("version: 1\n", []),
+        ("version: 1\ngate: {fails_from: medium}\n", [1]),
+        ("version: 1\nrules: {SRV001: {severity: high}}\n", [1]),
+        ("version: 1\ngate: {fails_from: medium}\nrules: {SRV001: {tier: advise}}\n", []),
+        ("version: 1\nprofile: enterprise\n", [1, 2]),  # it refuses the comment that change 2 brings
+    ],
+)
+def test_changes_that_passed_and_would_fail_are_named(world, document: str, failing: list[int]):
+    store, settings, _ = world
+    judged(store, 3, [OWNERLESS], [], "failed")  # fails already
+    judged(store, 2, [COMMENTED], [COMMENTED])
+    judged(store, 1, [], [])
+    judged(store, 1, [OWNERLESS], [])  # the last look at a change counts
+    found = previewed(store, settings, document)
+    assert sorted(gate.change_number for gate in found.gates) == failing
+    assert all("SRV001" in gate.reason for gate in found.gates)
 
 
 def test_settings_that_are_changed_keep_what_the_policy_says_beside_them():
