@@ -89,9 +89,8 @@ class OperationsPages(Database):
         gates = tables.gates
         statement = _gates([gates.c[name] for name in _GATE_COLUMNS], team_id)
         if wanted.text:
-            key, title = tables.repositories.c.key, gates.c.title
-            fits = [column.icontains(wanted.text, autoescape=True) for column in (key, title)]
-            statement = statement.where(sa.or_(*fits))
+            fits = gates.c.title.icontains(wanted.text, autoescape=True)
+            statement = statement.where(sa.or_(gates.c.repository_id.in_(_named(wanted.text)), fits))
         if wanted.status:
             statement = statement.where(gates.c.status == wanted.status)
         if wanted.team:
@@ -137,8 +136,8 @@ class OperationsPages(Database):
         inbox = tables.inbox
         statement = _deliveries(team_id)
         if wanted.text:
-            columns = (tables.repositories.c.key, inbox.c.delivery_id, inbox.c.action)
-            statement = statement.where(sa.or_(*(one.icontains(wanted.text, autoescape=True) for one in columns)))
+            fits = [one.icontains(wanted.text, autoescape=True) for one in (inbox.c.delivery_id, inbox.c.action)]
+            statement = statement.where(sa.or_(inbox.c.repository_id.in_(_named(wanted.text)), *fits))
         if wanted.state:
             statement = statement.where(inbox.c.state == wanted.state)
         total = statement.with_only_columns(sa.func.count())
@@ -178,11 +177,11 @@ class OperationsPages(Database):
         Each: the columns of `alert_decisions`, repository ('' for Elder itself, which only who sees all teams is shown)
         and notices, each with channel, state, attempts, next_at, error and sent_at.
         """
-        table, repositories = tables.alert_decisions, tables.repositories
+        table = tables.alert_decisions
         statement = _decisions(team_id)
         if wanted.text:
-            columns = (repositories.c.key, table.c.rule)
-            statement = statement.where(sa.or_(*(one.icontains(wanted.text, autoescape=True) for one in columns)))
+            fits = table.c.rule.icontains(wanted.text, autoescape=True)
+            statement = statement.where(sa.or_(table.c.repository_id.in_(_named(wanted.text)), fits))
         if wanted.action:
             statement = statement.where(table.c.action.startswith(wanted.action, autoescape=True))
         total = statement.with_only_columns(sa.func.count())
@@ -361,6 +360,12 @@ class OperationsPages(Database):
         with self._reading() as connection:
             row = {name: connection.scalar(statement) for name, statement in counted.items()}
             return {**row, "database": connection.dialect.name, "schema": tables.REVISION}
+
+
+def _named(text: str) -> sa.Select[Any]:
+    """Ids of the repositories whose key contains a text: looked for once, not in every row about one of them."""
+    repositories = tables.repositories
+    return sa.select(repositories.c.id).where(repositories.c.key.icontains(text, autoescape=True))
 
 
 def _decisions(team_id: int | None) -> sa.Select[Any]:
