@@ -31,7 +31,9 @@ ATTRIBUTES = {
     "minLength": "minlength",
     "inputMode": "inputmode",
 }
-BOOLEAN = frozenset({"hidden", "disabled", "selected", "required", "multiple", "open", "readOnly", "autoFocus"})
+BOOLEAN = frozenset(
+    {"hidden", "checked", "disabled", "selected", "required", "multiple", "open", "readOnly", "autoFocus"}
+)
 SILENT = frozenset({"children", "key", "n_clicks", "debounce", "persistence", "disable_n_clicks"})
 NOT_DRAWN = frozenset({"Store", "Location", "Interval", "Download"})
 OF_DASH = frozenset({"available_properties", "available_wildcard_properties"})

@@ -152,17 +152,19 @@ def rule_put(file: Path) -> None:
 
 @rules.command("remove")
 @click.argument("name")
-def rule_remove(name: str) -> None:
+@click.option("--team", help="Whose, when several teams have a rule of this name.")
+def rule_remove(name: str, team: str | None) -> None:
     """Take a rule away."""
     with _store() as store:
-        store.remove_rule(name, by=operator())
+        store.remove_rule(name, by=operator(), team=team)
     click.echo(f"removed rule {name}")
 
 
 @alert.command("mute")
 @click.argument("name", metavar="RULE")
 @click.option("--for", "duration", default="1h", show_default=True, help="30m, 8h, 7d; 0m ends it.")
-def mute(name: str, duration: str) -> None:
+@click.option("--team", help="Whose, when several teams have a rule of this name.")
+def mute(name: str, duration: str, team: str | None) -> None:
     """Say nothing under a rule for a while."""
     import time
 
@@ -174,7 +176,7 @@ def mute(name: str, duration: str) -> None:
     seconds = int(found[1]) * _SECONDS[found[2]]
     until = int(time.time()) + seconds if seconds else None
     with _store() as store:
-        store.mute_rule(name, until, operator())
+        store.mute_rule(name, until, operator(), team)
     click.echo(f"rule {name} is muted until {iso(until)}" if until else f"rule {name} speaks again")
 
 

@@ -291,6 +291,7 @@
         return answer.text().then(function (text) {
           var said = {};
           try { said = JSON.parse(text); } catch (error) { said = {}; }
+          if (from.shows && said[from.shows]) { show(said[from.shows], said.detail, from); return; }
           if (!answer.ok) {
             say(said.detail || said.title || answer.status + '', true);
             if (form) beside(form, said.errors || []);
@@ -299,7 +300,7 @@
           }
           if (form) form.reset();
           say(from.done || 'OK');
-          if (from.next) go(from.next); else if (!from.secretNext) refresh();
+          if (from.next) { seen = null; go(from.next); } else if (!from.secretNext) refresh();
           if (from.secret) reveal(said[from.secret], from);
         });
       })
@@ -316,6 +317,61 @@
       field.addEventListener('input', function () { field.setCustomValidity(''); }, { once: true });
     });
     form.reportValidity();
+  }
+  // What a form says: `a.b` is a part of an object, checkboxes are lists, what is empty or out of sight is left out.
+  function valuesOf(form) {
+    var body = JSON.parse(form.dataset.body || '{}');
+    Array.from(form.elements).forEach(function (control) {
+      var value = control.value, name = control.name, type = control.type;
+      if (!name || control.matches(':disabled, button, fieldset') || (control.closest('.of-kind') && !control.offsetParent)) return;
+      if (type === 'radio' && !control.checked) return;
+      if (type === 'checkbox') { body[name] = (body[name] || []).concat(control.checked ? [value] : []); return; }
+      if (control.dataset.zone && !value) value = Intl.DateTimeFormat().resolvedOptions().timeZone;
+      if (type === 'number' && value) value = Number(value) * Number(control.dataset.scale || 1);
+      if (type === 'datetime-local' && value) value = new Date(value).toISOString();
+      if (form.dataset.sparse && !String(value).trim()) return;
+      if (name.indexOf(',') > 0) {  // one choice may say two things
+        var said = value.split(',');
+        name.split(',').forEach(function (one, place) { body[one] = said[place] || ''; });
+        return;
+      }
+      if (value === '' && (control.dataset.optional || type === 'number' || type === 'datetime-local')) return;
+      var steps = name.split('.'), at = steps.length > 1 ? body[steps[0]] = body[steps[0]] || {} : body;
+      at[steps[steps.length - 1]] = value;
+    });
+    if (form.dataset.unless) { // a part that has only what is always there was not filled in
+      form.dataset.unless.split(' ').forEach(function (name) {
+        var part = name.split('.');
+        if (body[part[0]] && body[part[0]][part[1]] === undefined) delete body[part[0]];
+      });
+    }
+    return body;
+  }
+  function pathOf(form, body) {
+    return form.dataset.path.replace(/\{(\w+)\}/g, function (_, name) {
+      var value = body[name];
+      delete body[name];
+      return encodeURIComponent(value);
+    });
+  }
+  // What was sent and what the other side answered, for as long as somebody reads it.
+  function show(sent, answer, words) {
+    var dialog = document.createElement('dialog'), told = document.createElement('p');
+    var text = document.createElement('pre'), close = document.createElement('button');
+    dialog.className = 'secret';
+    told.textContent = answer;
+    told.id = 'told';
+    dialog.setAttribute('aria-labelledby', 'told');
+    text.textContent = sent;
+    text.tabIndex = 0;
+    close.type = 'button';
+    close.textContent = words.close || 'OK';
+    close.addEventListener('click', function () { dialog.close(); });
+    dialog.addEventListener('close', function () { dialog.remove(); });
+    dialog.append(told, text, close);
+    document.body.append(dialog);
+    dialog.showModal();
+    close.focus();
   }
   // A secret is shown once, in a dialog of its own: outside of what Dash draws, gone when it is closed.
   function reveal(secret, words) {
@@ -353,13 +409,8 @@
     var form = event.target;
     if (!form.dataset.path) return;
     event.preventDefault();
-    var body = JSON.parse(form.dataset.body || '{}');
-    new FormData(form).forEach(function (value, name) {
-      if (form.dataset.sparse && !String(value).trim()) return;
-      var named = name.split(','), said = named.length > 1 ? String(value).split(',') : [value];
-      named.forEach(function (one, place) { body[one] = said[place] || ''; });  // one choice may say two things
-    });
-    send(form.dataset.method || 'POST', form.dataset.path, body, form.dataset, form.querySelector('button[type=submit]'), form);
+    var body = valuesOf(form), path = pathOf(form, body);
+    send(form.dataset.method || 'POST', path, body, form.dataset, form.querySelector('button[type=submit]'), form);
   });
 
   // --- live ----------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from dash import html
@@ -12,6 +13,7 @@ from dash.development.base_component import Component
 
 from dash_app import views_operations
 from dash_app.components import parts
+from dash_app.components.alert_forms import KINDS, LANGUAGE_NAMES, channel_form, kind_name, rule_form
 from dash_app.components.attributes import attributes
 from dash_app.components.parts import Child, Column
 from dash_app.components.states import create_empty
@@ -80,7 +82,7 @@ def _history(request: PageRequest) -> Component:
         return create_empty(
             t.gettext("Nothing was decided yet"),
             html.P(t.gettext("Add a channel and a rule; from then on every event is decided here, once.")),
-            html.P(html.Code("elder alert channels put NAME KIND env:ADDRESS")),
+            html.P(html.A(t.gettext("Channels"), href=address(request.path, tab="channels"))),
         )
     columns = (
         Column(title=t.gettext("What")),
@@ -209,35 +211,18 @@ def table(request: PageRequest) -> Table:
 # --- rules --------------------------------------------------------------------------------------------------
 
 
-def kind_name(request: PageRequest, kind: str) -> str:
-    """What a rule watches, for people."""
-    t = request.t
-    names = {
-        "status_changed": t.gettext("a repository's status changes"),
-        "gate_failed": t.gettext("a change fails its gate"),
-        "score_dropped": t.gettext("a score drops"),
-        "violation_rate": t.gettext("too many units have findings"),
-        "critical_finding": t.gettext("a critical finding is new"),
-        "cannot_audit": t.gettext("a repository cannot be audited"),
-        "prediction_warning": t.gettext("a prediction warns"),
-        "suppression_expiring": t.gettext("a suppression ends soon"),
-        "elder_unwell": t.gettext("Elder itself is unwell"),
-        "outside_alert": t.gettext("another system alerts"),
-        "initiative_reached": t.gettext("an initiative is reached"),
-        "initiative_missed": t.gettext("an initiative is overdue"),
-    }
-    return names.get(kind, kind)
-
-
 def _rules(request: PageRequest) -> Component:
     t, own = request.t, _team_key(request)
     rules = [rule for rule in request.store.rules() if own is None or rule.team in {"", own}]
+    edited = next((rule for rule in rules if (rule.name, rule.team) == _edited(request)), None)
+    is_wanted = request.value("new") and request.viewer.may("maintainer")
+    if is_wanted or (edited is not None and _may_change(request, edited.team)):
+        return rule_form(request, edited, own)
     title = t.gettext("Rules")
+    add = _add(request, t.gettext("New rule")) if request.viewer.may("maintainer") else None
     if not rules:
-        return create_empty(
-            t.gettext("There is no rule yet"),
-            html.P([t.gettext("Add one:"), " ", html.Code("elder alert rules put rule.json")]),
-        )
+        said = html.P(t.gettext("A rule says who is told of what, from when on and how often."))
+        return parts.section(title, create_empty(t.gettext("There is no rule yet"), said), aside=add)
     columns = (
         Column(title=t.gettext("Rule")),
         Column(title=t.gettext("Threshold"), is_number=True, rank=2),
@@ -245,13 +230,26 @@ def _rules(request: PageRequest) -> Component:
         Column(title=t.gettext("Manners"), rank=3),
         Column(title=t.gettext("Mute")),
     )
-    return parts.section(title, parts.table(request, title, columns, [_rule(request, rule) for rule in rules]))
+    listed = parts.table(request, title, columns, [_rule(request, rule) for rule in rules])
+    return parts.section(title, listed, aside=add)
+
+
+def _edited(request: PageRequest) -> tuple[str, str]:
+    """(name, team) of what the address edits."""
+    return request.value("edit"), request.value("of")
+
+
+def _add(request: PageRequest, label: str) -> Component:
+    return html.A(label, href=request.link(new=1), className="button")
 
 
 def _rule(request: PageRequest, rule: AlertRule) -> tuple[Child, ...]:
     t = request.t
+    name = parts.plain_text(rule.name)
+    if _may_change(request, rule.team):
+        name = html.A(name, href=request.link(edit=rule.name, of=rule.team))
     named: list[Child] = [
-        parts.plain_text(rule.name),
+        name,
         " ",
         parts.badge(URGENCY_KINDS[rule.severity], severity_name(request.language, rule.severity)),
         html.Small([kind_name(request, rule.kind), " · ", rule.team or t.gettext("all teams")]),
@@ -296,7 +294,7 @@ def _mute(request: PageRequest, rule: AlertRule) -> Child:
     until = dt.datetime.fromtimestamp(rule.muted_until or 0, dt.UTC)
     if not _may_change(request, rule.team):
         return html.Span([t.gettext("muted until"), " ", parts.moment(until)]) if is_muted else t.gettext("speaks")
-    path = f"/api/v1/alerts/rules/{rule.name}/mute"
+    path = f"/api/v1/alerts/rules/{rule.name}/mute?{urlencode({'team': rule.team})}"
     named = {"name": rule.name}
     if is_muted:
         speak = html.Button(
@@ -329,12 +327,15 @@ def _mute(request: PageRequest, rule: AlertRule) -> Child:
 def _channels(request: PageRequest) -> Component:
     t, own = request.t, _team_key(request)
     channels = [channel for channel in request.store.channels() if own is None or channel.team in {"", own}]
+    edited = next((channel for channel in channels if channel.name == request.value("edit")), None)
+    is_operator = request.viewer.may("maintainer") and own is None
+    if (request.value("new") and is_operator) or (edited is not None and _may_change(request, edited.team)):
+        return channel_form(request, edited, own)
     title = t.gettext("Channels")
+    add = _add(request, t.gettext("New channel")) if is_operator else None
     if not channels:
-        return create_empty(
-            t.gettext("There is no channel yet"),
-            html.P([t.gettext("Add one:"), " ", html.Code("elder alert channels put NAME KIND env:ADDRESS")]),
-        )
+        said = html.P(t.gettext("A channel is where messages go: Slack, Discord, e-mail or a webhook."))
+        return parts.section(title, create_empty(t.gettext("There is no channel yet"), said), aside=add)
     columns = (
         Column(title=t.gettext("Channel")),
         Column(title=t.gettext("Kind")),
@@ -344,28 +345,31 @@ def _channels(request: PageRequest) -> Component:
         Column(title=t.gettext("Action")),
     )
     rows = [_channel(request, channel) for channel in channels]
-    return parts.section(title, parts.table(request, title, columns, rows))
+    return parts.section(title, parts.table(request, title, columns, rows), aside=add)
 
 
 def _channel(request: PageRequest, channel: AlertChannel) -> tuple[Child, ...]:
     t, named = request.t, {"name": channel.name}
+    may = _may_change(request, channel.team)
     button: Child = html.Button(
         t.gettext("Send a test"),
         type="button",
         className="quiet",
         **attributes(
             data_path=f"/api/v1/alerts/channels/{channel.name}/test",
-            data_done=t.gettext("%(name)s took the test message") % named,
+            data_shows="sent",
+            data_close=t.gettext("Close"),
             aria_label=t.gettext("Send a test on %(name)s") % named,
         ),
     )
+    name = parts.plain_text(channel.name)
     return (
-        parts.plain_text(channel.name),
-        channel.kind,
+        html.A(name, href=request.link(edit=channel.name)) if may else name,
+        KINDS[channel.kind],
         parts.plain_text(channel.team) if channel.team else t.gettext("all teams"),
-        {"en": "English", "ja": "日本語"}[channel.language],
+        LANGUAGE_NAMES[channel.language],
         channel.time_zone,
-        button if _may_change(request, channel.team) else html.Span("–", className="soft"),
+        button if may else html.Span("–", className="soft"),
     )
 
 

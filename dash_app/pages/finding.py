@@ -46,8 +46,13 @@ def layout(request: PageRequest) -> Component:
                     by,
                 ]
             ),
-            html.Div([_place(request, row, shown), _origin(request, row, shown)], className="pair"),
-            html.Div([_remedy(request, row), _actions(request, row)], className="pair"),
+            html.Div(
+                [
+                    html.Div([_place(request, row, shown), _remedy(request, row)]),
+                    html.Div([_actions(request, row), _origin(request, row, shown)]),
+                ],
+                className="pair",
+            ),
         ]
     )
 
@@ -145,7 +150,7 @@ def _actions(request: PageRequest, row: Mapping[str, Any]) -> Component | None:
         ]
         content.append(html.Ul(items, className="list"))
     content = [piece for piece in content if piece is not None]
-    return parts.section(t.gettext("Your say"), *content) if content else None
+    return parts.section(t.gettext("Your say"), *content, kind="steps") if content else None
 
 
 def _feedback(request: PageRequest, row: Mapping[str, Any]) -> Component:

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from elder_assets.audit.alerts import AlertRule, Notice
 from elder_assets.audit.dates import utc
-from elder_assets.audit.errors import ConfigurationError, StoreError
+from elder_assets.audit.errors import ConfigurationError, Conflict, StoreError
 from resources.messages.catalogue import LANGUAGES, Language
 from resources.notifiers.notifier import KINDS, ChannelKind
 from resources.store import tables
@@ -78,7 +78,7 @@ class Alerts(Teams):
         time_zone: str = "UTC",
         by: str = "",
     ) -> AlertChannel:
-        """Add a channel, or give the one of this name other values.
+        """Add a channel, or give the one of this name other values; names are there once, for all teams together.
 
         Raises:
             ConfigurationError: a value is not allowed; an address that is no reference is never repeated.
@@ -140,66 +140,74 @@ class Alerts(Teams):
     # --- rules ------------------------------------------------------------------------------------------------
 
     def put_rule(self, rule: AlertRule, author: str) -> AlertRule:
-        """Add a rule, or a new version of the one of this name; earlier versions stay known.
+        """Add a rule, or a new version of the team's rule of this name; earlier versions stay known.
+
+        A name stands for one rule wherever it speaks: a team's rules and those for all teams share their names.
 
         Raises:
             StoreError: a channel or the team does not exist.
             ConfigurationError: a channel is of another team.
+            Conflict: a rule for all teams has the name, or one of a team where this is for all.
         """
         table = tables.alert_rules
         row = {"name": rule.name, "document": msgspec.to_builtins(rule), "author": storable(author)}
         with self._writing() as connection:
             self._lock_marks(connection)
-            row |= {"team_id": self._team(connection, rule.team).id if rule.team else None}
+            team_id = self._team(connection, rule.team).id if rule.team else None
             for name in rule.channels:
                 channel = self._channel(connection, name)
                 if channel.team not in {"", rule.team}:
                     raise ConfigurationError("channels", name, f"channels of all teams or of team {rule.team!r}")
-            self._end_rule(connection, rule.name)
-            connection.execute(sa.insert(table).values(**row, changed_at=self._clock()))
+            _check_name(rule, _rules(connection))
+            self._end_rule(connection, rule.name, team_id)
+            held = {"team_id": team_id, "held_name": f"{team_id or 0}/{rule.name}", "changed_at": self._clock()}
+            connection.execute(sa.insert(table).values(**row, **held))
             self._log(connection, author, "alert_rule.put", rule.name, row["document"])
         return rule
 
-    def remove_rule(self, name: str, by: str = "") -> None:
+    def remove_rule(self, name: str, by: str = "", team: str | None = None) -> None:
         """Take a rule away.
 
         Raises:
             StoreError: there is none.
+            ConfigurationError: several teams have one of this name, and none was named.
         """
         with self._writing() as connection:
-            if not self._end_rule(connection, name):
-                raise StoreError(_no_rule(connection, name))
-            self._log(connection, by, "alert_rule.remove", name)
+            found = _one_rule(_rules(connection), name, team)
+            self._end_rule(connection, name, self._team(connection, found.team).id if found.team else None)
+            self._log(connection, by, "alert_rule.remove", name, {"team": found.team})
 
-    def mute_rule(self, name: str, until: int | None, author: str) -> AlertRule:
+    def mute_rule(self, name: str, until: int | None, author: str, team: str | None = None) -> AlertRule:
         """Say nothing under a rule until a time (seconds since the epoch), or again from now on.
 
         Raises:
             StoreError: there is no such rule.
+            ConfigurationError: several teams have one of this name, and none was named.
         """
-        return self.put_rule(msgspec.structs.replace(self.rule(name), muted_until=until), author)
+        return self.put_rule(msgspec.structs.replace(self.rule(name, team), muted_until=until), author)
 
-    def rule(self, name: str) -> AlertRule:
-        """The rule with this name.
+    def rule(self, name: str, team: str | None = None) -> AlertRule:
+        """The rule with this name; `team` is '' for those for all teams, None where only one can be meant.
 
         Raises:
             StoreError: there is none.
+            ConfigurationError: several teams have one of this name, and none was named.
         """
         with self._reading() as connection:
-            found = [rule for rule in _rules(connection) if rule.name == name]
-            if not found:
-                raise StoreError(_no_rule(connection, name))
-            return found[0]
+            return _one_rule(_rules(connection), name, team)
 
     def rules(self) -> list[AlertRule]:
         """Every rule that holds, in order of name."""
         with self._reading() as connection:
             return _rules(connection)
 
-    def _end_rule(self, connection: Connection, name: str) -> bool:
+    def _end_rule(self, connection: Connection, name: str, team_id: int | None) -> None:
+        """End every version of a team's rule that holds: before revision 0005 there could be two of one name."""
         table = tables.alert_rules
-        held = (table.c.name == name, table.c.removed_at.is_(None))
-        return bool(connection.execute(sa.update(table).where(*held).values(removed_at=self._clock())).rowcount)
+        of_team = table.c.team_id.is_(None) if team_id is None else table.c.team_id == team_id
+        held = (table.c.name == name, of_team, table.c.removed_at.is_(None))
+        ended = {"removed_at": self._clock(), "held_name": None}
+        connection.execute(sa.update(table).where(*held).values(**ended))
 
     # --- turns ------------------------------------------------------------------------------------------------
 
@@ -353,9 +361,25 @@ def _rules(connection: Connection) -> list[AlertRule]:
     return [msgspec.convert(document, AlertRule) for document in connection.scalars(statement)]
 
 
-def _no_rule(connection: Connection, name: str) -> str:
-    known = ", ".join(rule.name for rule in _rules(connection)[:20])
-    return f"there is no alert rule {name!r}; known: {known or 'none yet'}"
+def _one_rule(rules: Sequence[AlertRule], name: str, team: str | None) -> AlertRule:
+    found = [rule for rule in rules if rule.name == name and team in {None, rule.team}]
+    if not found:
+        known = ", ".join(rule.name for rule in rules[:20])
+        msg = f"there is no alert rule {name!r}; known: {known or 'none yet'}"
+        raise StoreError(msg)
+    teams = sorted({rule.team for rule in found})
+    if len(teams) > 1:
+        raise ConfigurationError("team", team, teams)
+    return found[-1]
+
+
+def _check_name(rule: AlertRule, known: Sequence[AlertRule]) -> None:
+    """A condition is known by its rule's name: two rules that can speak of one repository must differ in it."""
+    for other in known:
+        if other.name == rule.name and other.team != rule.team and "" in {other.team, rule.team}:
+            whose = f"of team {other.team}" if other.team else "for all teams"
+            msg = f"there is a rule {rule.name!r} {whose}; choose another name"
+            raise Conflict(msg)
 
 
 def _waiting(row: RowMapping, channel: AlertChannel) -> Waiting:

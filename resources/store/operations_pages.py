@@ -71,6 +71,8 @@ class AlertFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Part of the repository's key or the rule's name, in any case."""
     action: str = ""
     """send, hold or drop."""
+    before: int | None = None
+    """Only decisions older than this one."""
     offset: int = 0
     limit: int = 25
 
@@ -182,6 +184,8 @@ class OperationsPages(Database):
         if wanted.text:
             fits = table.c.rule.icontains(wanted.text, autoescape=True)
             statement = statement.where(sa.or_(table.c.repository_id.in_(_named(wanted.text)), fits))
+        if wanted.before is not None:
+            statement = statement.where(table.c.id < wanted.before)
         if wanted.action:
             statement = statement.where(table.c.action.startswith(wanted.action, autoescape=True))
         total = statement.with_only_columns(sa.func.count())

@@ -281,6 +281,133 @@ def test_a_test_message_says_why_it_was_not_taken_and_never_where_it_went(filled
     assert filled.post("/api/v1/alerts/channels/growth-chat/test", headers=other).status_code == 403
 
 
+# --- rules and channels by the API ---------------------------------------------------------------------------
+
+RULE = {"kind": "score_dropped", "channels": ["chat"], "threshold": 7, "cooldown_seconds": 7200,
+        "quiet": {"time_zone": "Asia/Tokyo", "start": "22:00", "end": "07:00"}}  # fmt: skip
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[TestClient]:
+    with open_store(f"sqlite:///{tmp_path / 'elder.db'}", clock=lambda: NOW) as store:
+        fill_operations(store)
+        app = create_app(store, load_settings({"ELDER_HOME": str(tmp_path)}))
+        with TestClient(app, base_url="http://localhost") as client:
+            client.headers.update(as_person(client, "admin"))
+            yield client
+
+
+def test_a_rule_is_made_changed_muted_until_a_day_and_removed(own: TestClient):
+    path = "/api/v1/alerts/rules/falls"
+    made = own.put(path, json=RULE)
+    assert (made.status_code, made.json()["threshold"], made.json()["quiet"]["end"]) == (200, 7, "07:00")
+    until = "2026-03-09T00:00:00Z"
+    assert own.post(f"{path}/mute", json={"until": until}).json()["muted_until"] == 1_773_014_400
+    changed = own.put(path, json={**RULE, "threshold": 9, "quiet": None}).json()
+    assert (changed["threshold"], changed["quiet"], changed["muted_until"]) == (9, None, 1_773_014_400)
+    assert [rule["name"] for rule in own.get("/api/v1/alerts/rules").json()] == ["drops", "falls", "gates"]
+    assert own.delete(path).status_code == 204
+    assert own.delete(path).status_code == 404
+    actions = [entry["action"] for entry in own.get("/api/v1/audit-log").json()["entries"]]
+    assert actions[:4] == ["alert_rule.remove", *["alert_rule.put"] * 3]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"channels": ["nowhere"]}, "channels"),
+        ({"kind": "gate_failed"}, "threshold"),
+        ({"threshold": 700}, "threshold"),
+        ({"quiet": {"time_zone": "Moon/Base", "start": "22:00", "end": "07:00"}}, "quiet.time_zone"),
+        ({"channels": []}, "body.channels"),
+        ({"what": 1}, "body.what"),
+    ],
+    ids=["channel", "kind", "threshold", "zone", "nobody", "unknown"],
+)
+def test_a_rule_that_cannot_be_meant_names_what_is_wrong(own: TestClient, change: dict[str, object], field: str):
+    answer = own.put("/api/v1/alerts/rules/falls", json={**RULE, **change})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == field
+
+
+@pytest.mark.parametrize("until", ["2026-03-04T11:00:00Z", "2027-01-01T00:00:00Z", "2026-03-05T00:00:00"])
+def test_a_mute_ends_within_ninety_days_and_has_a_zone(own: TestClient, until: str):
+    assert own.post("/api/v1/alerts/rules/gates/mute", json={"until": until}).status_code == 400
+
+
+def test_two_teams_may_call_their_rules_alike_and_neither_touches_the_others(own: TestClient):
+    payments, growth = (as_person(own, "maintainer", team) for team in ("payments", "growth"))
+    path = "/api/v1/alerts/rules/falls"
+    for team, headers, threshold in (("payments", payments, 3), ("growth", growth, 4)):
+        assert own.put(path, json={**RULE, "team": team, "threshold": threshold}, headers=headers).status_code == 200
+    assert own.put(path, json={**RULE, "team": "growth"}, headers=payments).status_code == 403
+    own.post(f"{path}/mute", json={"hours": 1}, headers=payments)
+    by_team = {rule["team"]: rule for rule in own.get("/api/v1/alerts/rules").json() if rule["name"] == "falls"}
+    assert (by_team["payments"]["threshold"], by_team["growth"]["threshold"]) == (3, 4)
+    assert (by_team["payments"]["muted_until"] is None, by_team["growth"]["muted_until"]) == (False, None)
+    assert own.post(f"{path}/mute", json={"hours": 1}).status_code == 400
+    assert own.delete(f"{path}?team=growth").status_code == 204
+    assert [rule["team"] for rule in own.get("/api/v1/alerts/rules").json() if rule["name"] == "falls"] == ["payments"]
+
+
+def test_a_rule_for_all_teams_shares_its_name_with_none(own: TestClient):
+    refused = own.put("/api/v1/alerts/rules/gates", json={**RULE, "team": "payments"})
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:problem-type:elder:conflict")
+    assert own.put("/api/v1/alerts/rules/drops", json=RULE).status_code == 409
+
+
+def test_a_team_may_neither_name_secrets_of_the_server_nor_touch_channels_of_others(own: TestClient):
+    growth = as_person(own, "maintainer", "growth")
+    path = "/api/v1/alerts/channels"
+    own_channel = {"kind": "slack", "team": "growth", "language": "ja", "time_zone": "Asia/Tokyo"}
+    assert own.put(f"{path}/new", json={**own_channel, "address": "env:SECRET"}, headers=growth).status_code == 403
+    moved = own.put(f"{path}/growth-chat", json={**own_channel, "address": "env:ELDER_SECRET_KEY"}, headers=growth)
+    assert moved.status_code == 403
+    kept = own.put(f"{path}/growth-chat", json=own_channel, headers=growth)
+    assert (kept.status_code, kept.json()["address"], kept.json()["language"]) == (200, "env:SLACK", "ja")
+    assert own.put(f"{path}/chat", json=own_channel, headers=growth).status_code == 403
+    assert own.delete(f"{path}/chat", headers=growth).status_code == 403
+    assert {one["name"] for one in own.get(path, headers=growth).json()} == {"chat", "growth-chat"}
+    assert {one["name"] for one in own.get(path, headers=as_person(own, "maintainer", "payments")).json()} == {"chat"}
+
+
+def test_a_channel_is_made_and_removed_once_no_rule_names_it(own: TestClient):
+    path = "/api/v1/alerts/channels/mail"
+    wish = {"kind": "email", "address": "env:MAIL"}
+    assert own.put(path, json=wish).status_code == 200
+    refused = own.put(path, json={**wish, "address": "smtp://user:password@mail"})
+    assert refused.status_code == 400
+    assert "password" not in refused.text
+    own.put("/api/v1/alerts/rules/falls", json={**RULE, "channels": ["mail"]})
+    assert own.delete(path).status_code == 409
+    own.delete("/api/v1/alerts/rules/falls")
+    assert own.delete(path).status_code == 204
+
+
+def test_a_test_says_what_was_sent_even_when_it_was_not_taken(own: TestClient):
+    answer = own.post("/api/v1/alerts/channels/chat/test")
+    assert (answer.status_code, "chat" in answer.json()["sent"]) == (424, True)
+
+
+def test_decisions_are_paged_and_a_team_sees_its_own(own: TestClient):
+    first = own.get("/api/v1/alerts/decisions?limit=2").json()
+    rest = own.get(f"/api/v1/alerts/decisions?limit=2&cursor={first['next_cursor']}").json()
+    assert [len(page["decisions"]) for page in (first, rest)] == [2, 1]
+    assert rest["next_cursor"] is None
+    growth = own.get("/api/v1/alerts/decisions", headers=as_person(own, "viewer", "growth")).json()["decisions"]
+    assert [one["rule"] for one in growth] == ["drops"]
+
+
+@pytest.mark.parametrize(
+    "address", ["tab=rules&new=1", "tab=rules&edit=gates", "tab=channels&new=1", "tab=channels&edit=chat"]
+)
+def test_rules_and_channels_have_forms_for_who_may_change_them(own: TestClient, address: str):
+    shown = own.get(f"/alerts?{address}").text
+    assert 'data-method="PUT"' in shown
+    assert "env:PLACE" in shown if "edit=chat" in address else True
+    assert 'data-method="PUT"' not in own.get(f"/alerts?{address}", headers=as_person(own, "viewer")).text
+
+
 # --- live ---------------------------------------------------------------------------------------------------
 
 

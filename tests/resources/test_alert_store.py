@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from alert_world import KEY, NOW, finding, rule, world
@@ -142,3 +143,26 @@ def test_the_findings_open_after_an_earlier_audit_are_known(store: Store):
             seen.append(([top.place for top in summary.criticals], summary.status.value, summary.magics[0].affected))
             turn.read(turn.marks.__class__(audits=news.id))
     assert seen == [(["a.py:3"], "failed", 1), (["a.py:3", "b.py:3"], "failed", 2), ([], "passed", 0)]
+
+
+def test_two_rules_of_one_name_from_before_names_were_held_both_go_on_until_one_is_written(store: Store):
+    world(store)
+    first = rule(name="drops", kind="score_dropped", threshold=3)
+    with store._writing() as connection:
+        for threshold in (3, 4):
+            document = msgspec.to_builtins(msgspec.structs.replace(first, threshold=threshold))
+            row = {"name": "drops", "team_id": None, "document": document, "author": "old", "changed_at": store.now()}
+            connection.execute(sa.insert(tables.alert_rules).values(**row))
+    assert [one.threshold for one in store.rules()] == [3, 4]
+    store.put_rule(msgspec.structs.replace(first, threshold=5), "amy")
+    assert [one.threshold for one in store.rules()] == [5]
+
+
+def test_the_database_refuses_a_second_rule_of_a_team_and_name(store: Store):
+    world(store)
+    store.put_rule(rule(name="drops"), "amy")
+    with store._writing() as connection:
+        held = dict(connection.execute(sa.select(tables.alert_rules)).mappings().one())
+        with pytest.raises(sa.exc.IntegrityError):
+            connection.execute(sa.insert(tables.alert_rules).values(**{**held, "id": 99}))
+        connection.rollback()

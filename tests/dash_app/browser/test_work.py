@@ -19,6 +19,9 @@ ADDRESSES = [
     "/alerts",
     "/alerts?tab=rules",
     "/alerts?tab=channels",
+    "/alerts?tab=rules&new=1",
+    "/alerts?tab=rules&edit=gates",
+    "/alerts?tab=channels&edit=chat",
     "/admin",
     "/admin?tab=deliveries",
     "/admin?tab=log",
@@ -102,3 +105,38 @@ def test_the_first_token_is_shown_once_and_leads_to_the_sign_in(tmp_path, look):
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("row", name=re.compile("ann")).first).to_be_visible()
         assert token not in page.content()
+
+
+def test_a_rule_is_made_with_a_form_and_changed(working, look):
+    page = look(f"{working.address}/alerts?tab=rules")
+    page.get_by_role("link", name="New rule").click()
+    page.get_by_label("Name").fill("falls")
+    page.get_by_label("When").select_option("score_dropped")
+    threshold = page.get_by_label("Threshold").locator("visible=true")
+    threshold.fill("7")
+    page.get_by_label("chat · Webhook").check()
+    page.get_by_label("Cool-down, hours").fill("0.5")
+    page.get_by_label("Quiet from").fill("22:00")
+    page.get_by_label("Quiet until").fill("07:00")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("link", name="falls").click()
+    page.wait_for_url("**edit=falls**")
+    made = working.store.rule("falls")
+    assert (made.kind, made.threshold, made.channels, made.cooldown_seconds) == ("score_dropped", 7, ("chat",), 1800)
+    assert (made.quiet.time_zone, made.quiet.start, made.quiet.end) == ("Asia/Tokyo", "22:00", "07:00")
+    expect(threshold).to_have_value("7.0")
+    page.get_by_label("When").select_option("gate_failed")
+    expect(threshold).to_have_count(0)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("link", name="New rule")).to_be_visible()
+    assert (working.store.rule("falls").kind, working.store.rule("falls").threshold) == ("gate_failed", None)
+
+
+def test_a_test_shows_what_was_sent_and_the_answer(working, look):
+    page = look(f"{working.address}/alerts?tab=channels")
+    page.get_by_role("button", name="Send a test on chat").first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("did not take it")
+    expect(dialog).to_contain_text("chat")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
