@@ -162,6 +162,7 @@ def repository_trend(
     rulers: Sequence[tuple[Any, str]],
     gates: Sequence[Mapping[str, Any]],
     texts: Mapping[str, str],
+    releases: Sequence[Mapping[str, Any]] = (),
 ) -> Figure:
     """Score of a repository by week, with what happened on the way.
 
@@ -169,14 +170,17 @@ def repository_trend(
         weeks: week and score, oldest first.
         rulers: (time, digest) at which another ruler began to judge.
         gates: gates that failed: judged_at, title.
-        texts: title, score, week, whole, ruler, gate.
+        texts: title, score, week, whole, ruler, gate, release.
+        releases: tag and released_at.
     """
     known = [row["score"] for row in weeks if row["score"] is not None]
     level = min(known, default=50.0)
     exchanged = [(at, f"{texts['ruler']} {digest[:8]}") for at, digest in rulers]
     failed = [(gate["judged_at"], escaped(f"{texts['gate']}: {gate['title']}")) for gate in gates]
+    tagged = [(one["released_at"], escaped(f"{texts.get('release', '')} {one['tag']}")) for one in releases]
     traces = [
         _line([row["week"] for row in weeks], [row["score"] for row in weeks], texts["whole"]),
+        *_events(tagged, level, {"symbol": "triangle-up", "color": SERIES[1]}),
         *_events(exchanged, level, {"symbol": "diamond", "color": SERIES[3]}),
         *_events(failed, level, {"symbol": "x", "color": SEVERITY_COLOURS["high"]}),
     ]

@@ -29,6 +29,7 @@ from resources.file_map import files_of
 from resources.fleet import processes_that_fit, rescore_all
 from resources.git.address import checked_key
 from resources.git.blame import introduced
+from resources.git.releases import releases_before
 from resources.git.repository import open_repository, register_target
 from resources.initiatives import Wanted, make, measure_all
 from resources.registry import add_known
@@ -100,9 +101,10 @@ def audit_commit(settings: Settings, key: str, url: str, commit: str) -> None:
 
 
 def name_arrivals(settings: Settings, key: str, url: str, commit: str) -> None:
-    """Name the commits that brought the newest findings."""
+    """Name the commits that brought the newest findings, and the releases before them."""
     with open_store(settings.store_url) as store, open_repository(url, settings, key=key, commit=commit) as opened:
         store.record_introduced(introduced(opened.git_dir, commit, store.arrivals(key, ARRIVALS_MAX)))
+        store.keep_releases(key, releases_before(opened.git_dir, commit))
 
 
 def judge_changes(settings: Settings, key: str, url: str, line: Sequence[Commit]) -> None:

@@ -128,9 +128,10 @@ class DecisionPage(Page):
 
 
 @router.get("/channels", summary="Channels", responses=REFUSALS)
-def list_channels(person: MaintainerHere, store: StoreHere) -> list[ChannelOut]:
-    """Those for all teams, and the team's own."""
-    return [_channel_out(channel) for channel in visible_channels(store, person)]
+def list_channels(person: ViewerHere, store: StoreHere) -> list[ChannelOut]:
+    """Those for all teams, and the team's own; where an address is kept is for maintainers."""
+    shown = [_channel_out(channel) for channel in visible_channels(store, person)]
+    return shown if person.may("maintainer") else [one.model_copy(update={"address": ""}) for one in shown]
 
 
 @router.put("/channels/{name}", summary="Add or change a channel", responses=REFUSALS)

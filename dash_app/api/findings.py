@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -17,6 +18,9 @@ from dash_app.api.models import (
     FindingPage,
     Id,
     Limit,
+    ManyFeedbackIn,
+    ManyOut,
+    ManySuppressionsIn,
     Short,
     SuppressionDecisionIn,
     SuppressionIn,
@@ -25,7 +29,7 @@ from dash_app.api.models import (
     TicketOut,
 )
 from dash_app.api.parts import SettingsHere, StoreHere
-from elder_assets.audit.errors import ConfigurationError
+from elder_assets.audit.errors import ConfigurationError, Conflict, UnknownRecord
 from elder_assets.audit.finding_states import Standing
 from elder_assets.audit.model import Severity
 from elder_assets.audit.registry import MAGIC_ORDER, catalogue
@@ -168,9 +172,7 @@ def ask_suppression(person: ViewerHere, store: StoreHere, project_id: Id, wanted
         if row["repository_id"] != project_id:
             raise ConfigurationError("finding_id", wanted.finding_id, f"a finding of project {project_id}")
         rule, path, fingerprint = row["rule"], row["path"], row["fingerprint"]
-    codes = [known.code for known in catalogue().rules]
-    if rule.startswith("EXT:"):
-        codes.append(rule)
+    codes = _codes(rule)
     if wanted.until <= store.now().date():
         raise ConfigurationError("until", wanted.until.isoformat(), "a day after today")
     held = suppression(
@@ -178,6 +180,74 @@ def ask_suppression(person: ViewerHere, store: StoreHere, project_id: Id, wanted
     )
     made = store.request_suppression(project.key, held, person.name, wanted.finding_id)
     return _suppression(store.suppression_of(made.id, team_id=person.team_id))
+
+
+# --- several at once -----------------------------------------------------------------------------------------
+
+
+@router.post("/projects/{project_id}/findings/suppressions", summary="Ask for suppressions of several findings")
+def ask_suppressions(person: ViewerHere, store: StoreHere, project_id: Id, wanted: ManySuppressionsIn) -> ManyOut:
+    """Each is a request of its own, which somebody else decides; what is asked for already is not asked for twice."""
+    project = store.project(project_id, team_id=person.team_id)
+    if wanted.until <= store.now().date():
+        raise ConfigurationError("until", wanted.until.isoformat(), "a day after today")
+    asked = store.asked_suppressions(project_id)
+
+    def ask(row: dict[str, Any]) -> None:
+        if row["standing"] != "open":
+            msg = f"it is {row['standing']}"
+            raise Conflict(msg)
+        if row["id"] in asked:
+            raise Conflict("its suppression is asked for already")
+        held = suppression(
+            [row["rule"]], wanted.reason, wanted.until, _codes(row["rule"]), origin="request", place="api",
+            path=row["path"], fingerprint=row["fingerprint"],
+        )  # fmt: skip
+        store.request_suppression(project.key, held, person.name, row["id"])
+
+    return _each(store, person.team_id, project_id, wanted.finding_ids, ask)
+
+
+@router.post("/projects/{project_id}/findings/feedback", summary="Say what you think of several findings")
+def add_feedback_to_many(person: ViewerHere, store: StoreHere, project_id: Id, said: ManyFeedbackIn) -> ManyOut:
+    """Verdicts of people measure the precision of rules."""
+    store.project(project_id, team_id=person.team_id)
+
+    def add(row: dict[str, Any]) -> None:
+        store.add_feedback(row["id"], said.verdict, said.reason, person.name)
+
+    return _each(store, person.team_id, project_id, said.finding_ids, add)
+
+
+def _each(
+    store: Store, team_id: int | None, project_id: int, wanted: list[int], act: Callable[[dict[str, Any]], None]
+) -> ManyOut:
+    """Do something to each finding of a project; one that is refused stops no other."""
+    done, refused = [], {}
+    for finding_id in dict.fromkeys(wanted):
+        try:
+            act(_of_project(store, team_id, project_id, finding_id))
+            done.append(finding_id)
+        except (Conflict, UnknownRecord, ConfigurationError) as error:
+            refused[finding_id] = str(error)
+    why = f"; {len(refused)} not: {next(iter(refused.values()))}" if refused else ""
+    return ManyOut(done=done, refused=refused, detail=f"{len(done)} of {len(done) + len(refused)} findings{why}")
+
+
+def _of_project(store: Store, team_id: int | None, project_id: int, finding_id: int) -> dict[str, Any]:
+    row = store.finding(finding_id, team_id=team_id)
+    if row["repository_id"] != project_id:
+        msg = f"there is no finding {finding_id} in project {project_id}"
+        raise UnknownRecord(msg)
+    return row
+
+
+def _codes(rule: str) -> list[str]:
+    """Rules that a suppression may name: ours, and an imported one itself."""
+    return [*(known.code for known in catalogue().rules), *([rule] if rule.startswith("EXT:") else [])]
+
+
+# --- decisions -----------------------------------------------------------------------------------------------
 
 
 @router.post("/suppressions/{number}/approve", summary="Approve a suppression")

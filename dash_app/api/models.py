@@ -436,6 +436,33 @@ class SuppressionIn(Request):
     until: dt.date
 
 
+FindingIds = Annotated[list[Annotated[int, Field(ge=1, le=BIGGEST_ID)]], Field(min_length=1, max_length=PAGE_MAX)]
+
+
+class ManySuppressionsIn(Request):
+    """A wish that several findings of a project be left alone, for one reason."""
+
+    finding_ids: FindingIds
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"^[^\x00]+$")]
+    until: dt.date
+
+
+class ManyFeedbackIn(Request):
+    """What somebody thinks of several findings of a project, for one reason."""
+
+    finding_ids: FindingIds
+    verdict: Literal["true", "false", "unclear"]
+    reason: Text = ""
+
+
+class ManyOut(Answer):
+    """What came of a wish for several findings: each is done or refused by itself."""
+
+    done: list[int] = Field(description="findings")
+    refused: dict[int, str] = Field(description="finding to the reason")
+    detail: str
+
+
 class SuppressionDecisionIn(Request):
     """Why it was decided so."""
 

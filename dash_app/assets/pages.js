@@ -299,7 +299,7 @@
             return;
           }
           if (form) form.reset();
-          say(from.done || 'OK');
+          say(from.done || said[from.says] || 'OK');
           if (from.next) { seen = null; go(from.next); } else if (!from.secretNext) refresh();
           if (from.secret) reveal(said[from.secret], from);
         });
@@ -401,7 +401,7 @@
   }
   document.addEventListener('click', function (event) {
     var button = event.target.closest && event.target.closest('button[data-path]');
-    if (!button) return;
+    if (!button || button.type === 'submit') return;
     if (button.dataset.ask && !window.confirm(button.dataset.ask)) return;
     send(button.dataset.method || 'POST', button.dataset.path, JSON.parse(button.dataset.body || 'null'), button.dataset, button);
   });
@@ -409,9 +409,48 @@
     var form = event.target;
     if (!form.dataset.path) return;
     event.preventDefault();
-    var body = valuesOf(form), path = pathOf(form, body);
-    send(form.dataset.method || 'POST', path, body, form.dataset, form.querySelector('button[type=submit]'), form);
+    var by = event.submitter || form.querySelector('button[type=submit]'), body = valuesOf(form), path = pathOf(form, body);
+    if (by && by.dataset.path) { // another thing to do with the same values, or with some of them
+      path = by.dataset.path;
+      var some = JSON.parse(by.dataset.body || '{}');
+      (by.dataset.fields || '').split(' ').forEach(function (name) { if (name in body) some[name] = body[name]; });
+      body = some;
+    }
+    send(form.dataset.method || 'POST', path, body, form.dataset, by, form);
   });
+
+  // --- choosing rows: shift takes those between, one box takes all ---------------------------------------------------
+  var lastChosen = null;
+  function boxes(name) { return Array.from(document.querySelectorAll('input[type=checkbox][name="' + name + '"]')); }
+  function countChosen() {
+    var place = document.getElementById('chosen'), all = document.querySelector('input[data-all]');
+    if (!place || !all) return;
+    var known = boxes(all.dataset.all), chosen = known.filter(function (one) { return one.checked; }).length;
+    place.textContent = String(chosen);
+    all.checked = chosen > 0 && chosen === known.length;
+    all.indeterminate = chosen > 0 && chosen < known.length;
+  }
+  document.addEventListener('click', function (event) {
+    var box = event.target;
+    if (box.type !== 'checkbox') return;
+    if (box.dataset.all) boxes(box.dataset.all).forEach(function (one) { one.checked = box.checked; });
+    else if (box.name === 'finding_ids') {
+      var known = boxes(box.name), from = known.indexOf(lastChosen), to = known.indexOf(box);
+      if (event.shiftKey && from >= 0) known.slice(Math.min(from, to), Math.max(from, to) + 1).forEach(function (one) { one.checked = box.checked; });
+      lastChosen = box;
+    } else return;
+    countChosen();
+  });
+  document.addEventListener('reset', function () { setTimeout(countChosen, 0); });
+  document.addEventListener('elder-drawn', countChosen);
+
+  // --- print: numbers that are folded away are printed beside their figures -------------------------------------------
+  var unfolded = [];
+  window.addEventListener('beforeprint', function () {
+    unfolded = Array.from(document.querySelectorAll('details.numbers:not([open])'));
+    unfolded.forEach(function (one) { one.open = true; });
+  });
+  window.addEventListener('afterprint', function () { unfolded.forEach(function (one) { one.open = false; }); });
 
   // --- live ----------------------------------------------------------------------------------------------------------
   var seen = null, lost = null;

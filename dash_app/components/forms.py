@@ -19,11 +19,11 @@ from dash_app.components.parts import Child
 def field(label: str, name: str, value: object = "", *, kind: str = "text", hint: str = "", **more: Any) -> Component:
     """One value to be typed; `kind` is the type of the input."""
     given = {} if value in (None, "") else {"value": str(value)}
-    control = _input(name=name, type=kind, **given, **more)
+    control = box(name=name, type=kind, **given, **more)
     return html.Label([html.Span(label), control, html.Small(hint) if hint else None])
 
 
-def _input(**values: Any) -> Component:
+def box(**values: Any) -> Component:
     """An input of any type with any attribute: Dash's own takes few, but what is drawn is plain HTML."""
     control = dcc.Input()
     for name, value in values.items():
@@ -41,7 +41,7 @@ def check_all(label: str, name: str, options: Mapping[str, str], chosen: Sequenc
     """Any of a few values, as a list."""
     boxes = [
         html.Label(
-            [_input(name=name, value=value, type="checkbox", checked=value in chosen), html.Span(text)],
+            [box(name=name, value=value, type="checkbox", checked=value in chosen), html.Span(text)],
             className="check",
         )
         for value, text in options.items()

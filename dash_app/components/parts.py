@@ -200,6 +200,8 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     """1 is always shown, 2 from a tablet on, 3 on a wide screen."""
     is_falling: bool = False
     """The first click sorts by falling values."""
+    before: Any = None
+    """A component that stands before the title."""
 
 
 def table(
@@ -230,7 +232,8 @@ def _cell_class(column: Column) -> str:
 
 def _heading(request: PageRequest, column: Column) -> Component:
     if not column.sort:
-        return html.Th(column.title, scope="col", className=_cell_class(column))
+        shown = [column.before, " ", column.title] if column.before is not None else column.title
+        return html.Th(shown, scope="col", className=_cell_class(column))
     is_current = request.value("sort") == column.sort
     is_falling = request.value("order") == "desc"
     order = ("" if is_falling else "desc") if is_current else ("desc" if column.is_falling else "")

@@ -14,6 +14,7 @@ from dash_app.components import parts
 from dash_app.components.links import commit, run_link
 from dash_app.components.parts import Child, Column
 from dash_app.components.states import create_empty
+from dash_app.components.under_way import stage_name
 from dash_app.page import Page, PageRequest, Table, repository_address
 from dash_app.views_operations import LiveRun
 
@@ -93,18 +94,6 @@ def _glance(request: PageRequest, running: Sequence[LiveRun]) -> Component:
         ],
         className="glance",
     )
-
-
-def stage_name(request: PageRequest, stage: str) -> str:
-    """How far a run is, for people."""
-    t = request.t
-    names = {
-        "started": t.gettext("started"),
-        "facts": t.gettext("reading files"),
-        "access": t.gettext("asking the host"),
-        "": t.gettext("under way"),
-    }
-    return names.get(stage, stage.replace("_", " "))
 
 
 def _running(request: PageRequest, running: Sequence[LiveRun]) -> Component:

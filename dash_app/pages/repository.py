@@ -12,11 +12,15 @@ from dash.development.base_component import Component
 from dash_app import figures, views
 from dash_app.components import parts
 from dash_app.components.attributes import attributes
+from dash_app.components.bulk import bulk_form
 from dash_app.components.findings import findings_table
+from dash_app.components.insights import insights
+from dash_app.components.lineage import commit_at_host, place_at_host
 from dash_app.components.links import run_link
 from dash_app.components.magics import magic_card
 from dash_app.components.parts import Column
 from dash_app.components.states import create_empty
+from dash_app.components.under_way import under_way
 from dash_app.page import Page, PageRequest, Table, address, repository_address
 from elder_assets.audit.registry import MAGIC_ORDER
 from elder_assets.audit.report import plain
@@ -31,7 +35,6 @@ TRIGGER = "POST /api/v1/projects/{}/audit/trigger"
 STANDINGS = ("active", "open", "suppressed", "fixed", "removed", "all")
 ARRIVALS = ("new", "unveiled", "reopened")
 TABS = ("overview", "findings", "history")
-INSIGHTS = 6
 
 
 def layout(request: PageRequest) -> Component:
@@ -39,7 +42,7 @@ def layout(request: PageRequest) -> Component:
     row = request.store.repository_now(request.parts["key"], request.viewer.team_id)
     tab = request.value("tab", TABS, "overview")
     body = {"overview": _overview, "findings": _findings, "history": _history}[tab](request, row)
-    return html.Div([_head(request, row), _tabs(request, row, tab), body])
+    return html.Div([_head(request, row), _tabs(request, row, tab), under_way(request, row), body])
 
 
 def _head(request: PageRequest, row: Mapping[str, Any]) -> Component:
@@ -112,7 +115,7 @@ def _overview(request: PageRequest, row: Mapping[str, Any]) -> Component:
     return html.Div(
         [
             _alarm(request, failing),
-            html.Div([_score(request, row, magics), _insights(request, row, magics)], className="pair"),
+            html.Div([_score(request, row, magics), insights(request, row, magics)], className="pair"),
             _magics(request, row, magics, weeks),
             html.Div([_trend(request, row, weeks), _rules(request, row)], className="pair even"),
             _hotspots(request, row),
@@ -190,36 +193,6 @@ def _score(request: PageRequest, row: Mapping[str, Any], magics: Mapping[str, Ma
     )
 
 
-def _insights(request: PageRequest, row: Mapping[str, Any], magics: Mapping[str, Mapping[str, Any]]) -> Component:
-    """What the predictive magic sees coming, or why it is withheld."""
-    t = request.t
-    title = t.gettext("At risk next")
-    predictive = magics.get("predictive")
-    if predictive is None:
-        return parts.section(title, create_empty(t.gettext("The audit asked for no prediction")))
-    share = views.share_of(predictive["weight_share"])
-    if predictive["status"] not in views.COUNTED and not predictive["findings"]:
-        reason = html.P(parts.plain_text(predictive["reason"] or predictive["status"]))
-        return parts.section(title, create_empty(t.gettext("Withheld"), reason))
-    rows, _ = request.store.findings_page(row["id"], FindingFilter(magic="predictive", limit=INSIGHTS))
-    confidence = html.P(
-        t.gettext("Confidence: %(share)s of the predictive rules could be asked.") % {"share": parts.percent(share)},
-        className="soft",
-    )
-    if not rows:
-        return parts.section(title, html.P(t.gettext("Nothing stands out.")), confidence)
-    items = [
-        html.Li(
-            [
-                html.A(parts.plain_text(found["message"], limit=160), href=f"/findings/{found['id']}"),
-                html.Small(parts.place(found["path"], found["line"])),
-            ]
-        )
-        for found in rows
-    ]
-    return parts.section(title, html.Ul(items, className="list"), confidence)
-
-
 def _magics(
     request: PageRequest,
     row: Mapping[str, Any],
@@ -248,6 +221,7 @@ def _trend(request: PageRequest, row: Mapping[str, Any], weeks: Sequence[Mapping
     since = dt.datetime.fromisoformat(request.monday(WEEKS)).replace(tzinfo=dt.UTC)
     rulers = [event for event in views.events_of_audits(store.audits_of(row["id"])) if event[0] >= since]
     gates = store.failed_gates(row["id"], since)
+    releases = store.releases_since(row["id"], since)
     texts = {
         "title": title,
         "score": t.gettext("score, points of 100"),
@@ -255,6 +229,7 @@ def _trend(request: PageRequest, row: Mapping[str, Any], weeks: Sequence[Mapping
         "whole": t.gettext("score"),
         "ruler": t.gettext("ruler changed"),
         "gate": t.gettext("gate failed"),
+        "release": t.gettext("release"),
     }
     known = [week["score"] for week in whole if week["score"] is not None]
     said = t.gettext("Score by week: %(first)s at first, %(last)s now") % {
@@ -262,9 +237,39 @@ def _trend(request: PageRequest, row: Mapping[str, Any], weeks: Sequence[Mapping
         "last": parts.number(known[-1] if known else None, 1),
     }
     table = [(week["week"], parts.number(week["score"], 1), parts.number(week["findings"])) for week in reversed(whole)]
-    figure = figures.repository_trend(whole, rulers, gates, texts)
+    figure = figures.repository_trend(whole, rulers, gates, texts, releases)
     columns = (t.gettext("Week"), t.gettext("Score"), t.gettext("Findings"))
-    return html.Section(parts.chart(figure, said, columns=columns, rows=table), className="card")
+    drawn = parts.chart(figure, said, columns=columns, rows=table)
+    return html.Section([drawn, _events(request, row, rulers, gates, releases)], className="card")
+
+
+def _events(
+    request: PageRequest,
+    row: Mapping[str, Any],
+    rulers: Sequence[tuple[Any, str]],
+    gates: Sequence[Mapping[str, Any]],
+    releases: Sequence[Mapping[str, Any]],
+) -> Component | None:
+    """What the marks of the trend say, in words and with links, newest first."""
+    t, place = request.t, place_at_host(request, {**row, "repository_id": row["id"]})
+    found: list[tuple[dt.datetime, str, Any]] = [
+        (one["released_at"], t.gettext("release"), [parts.plain_text(one["tag"], limit=80), " ",
+                                                    commit_at_host(place, one["commit"])])
+        for one in releases
+    ]  # fmt: skip
+    found += [(at, t.gettext("ruler changed"), html.Code(digest[:10], title=digest)) for at, digest in rulers]
+    found += [(gate["judged_at"], t.gettext("gate failed"), _gate(request, gate)) for gate in gates]
+    if not found:
+        return None
+    found.sort(key=lambda event: event[0], reverse=True)
+    items = [html.Li([parts.moment(at, is_day=True), " ", html.B(kind), " ", shown]) for at, kind, shown in found]
+    said = t.ngettext("%(count)s event", "%(count)s events", len(items)) % {"count": len(items)}
+    return html.Details([html.Summary(said), html.Ul(items, className="list")], className="numbers")
+
+
+def _gate(request: PageRequest, gate: Mapping[str, Any]) -> Component:
+    title = parts.plain_text(gate["title"], limit=100) if gate["title"] else request.t.gettext("without a title")
+    return html.A(title, href=f"/gates/{gate['id']}")
 
 
 def _rules(request: PageRequest, row: Mapping[str, Any]) -> Component:
@@ -313,7 +318,11 @@ def _hotspots(request: PageRequest, row: Mapping[str, Any]) -> Component | None:
     said = t.gettext("The files with most risk: findings, and changes times complexity")
     table = [
         (
-            parts.place(file["path"]),
+            html.A(
+                parts.place(file["path"]),
+                href=repository_address(row["repository"], tab="findings", path=file["path"]),
+            ),
+            _owner(request, file),
             parts.number(file["open"]),
             parts.number(file["changes"]),
             parts.number(file["cognitive"]),
@@ -324,6 +333,7 @@ def _hotspots(request: PageRequest, row: Mapping[str, Any]) -> Component | None:
     ]
     columns = (
         t.gettext("File"),
+        t.gettext("Owner"),
         t.gettext("Open findings"),
         t.gettext("Changes in a year"),
         t.gettext("Complexity"),
@@ -333,6 +343,17 @@ def _hotspots(request: PageRequest, row: Mapping[str, Any]) -> Component | None:
     return html.Section(
         parts.chart(figures.hotspot_map(shown, texts), said, columns=columns, rows=table), className="card"
     )
+
+
+def _owner(request: PageRequest, file: Mapping[str, Any]) -> Component:
+    """Who is to be asked about a file: whom CODEOWNERS names, else how much one person did alone."""
+    declared = file.get("declared_owners") or ()
+    if declared:
+        return parts.plain_text(", ".join(declared), limit=120)
+    if file["owner_share"]:
+        said = request.t.gettext("nobody named; one person made %(share)s of the changes")
+        return html.Span(said % {"share": parts.percent(file["owner_share"])}, className="soft")
+    return html.Span("–", className="soft")
 
 
 # --- findings -----------------------------------------------------------------------------------------------
@@ -389,7 +410,7 @@ def _findings(request: PageRequest, row: Mapping[str, Any]) -> Component:
         ),
     )
     body = (
-        findings_table(request, rows)
+        findings_table(request, rows, is_chosen=True)
         if rows
         else create_empty(
             t.gettext("No finding fits"),
@@ -397,7 +418,12 @@ def _findings(request: PageRequest, row: Mapping[str, Any]) -> Component:
         )
     )
     return parts.section(
-        t.gettext("Findings"), controls, body, parts.pager(request, total, ROWS), aside=parts.export_link(request)
+        t.gettext("Findings"),
+        controls,
+        body,
+        bulk_form(request, row["id"]) if rows else None,
+        parts.pager(request, total, ROWS),
+        aside=parts.export_link(request),
     )
 
 

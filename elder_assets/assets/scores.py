@@ -17,6 +17,7 @@ from elder_assets.assets.session import (
     earlier_findings,
     facts_of,
     failing_partition,
+    keep_releases,
     name_arrivals,
     step_span,
     terms_of,
@@ -84,6 +85,7 @@ def scores(
             complete(store, elder.settings(), context.run, reference, observed, is_new=is_new)
     if reference.kind == "default":
         name_arrivals(reference, elder)
+        keep_releases(reference, elder)
     yield dg.MaterializeResult(
         value={"reference": reference.plain(), SCORES.name: frames[SCORES.name]},
         metadata={

@@ -30,6 +30,7 @@ from resources.git.blame import introduced
 from resources.git.circuit import guarded, host_of
 from resources.git.mirror import has_commit
 from resources.git.reader import GitSource
+from resources.git.releases import releases_before
 from resources.git.repository import open_repository
 from resources.logs import about
 from resources.settings import Settings
@@ -224,3 +225,11 @@ def name_arrivals(reference: Reference, elder: ElderResource) -> None:
         url = store.repository(reference.repository).url
         with open_repository(url, elder.settings(), key=reference.repository, commit=reference.commit) as opened:
             store.record_introduced(introduced(opened.git_dir, reference.commit, waiting))
+
+
+def keep_releases(reference: Reference, elder: ElderResource) -> None:
+    """Say again which tags the audited branch has, for the trend of the repository."""
+    with elder.store() as store:
+        url = store.repository(reference.repository).url
+        with open_repository(url, elder.settings(), key=reference.repository, commit=reference.commit) as opened:
+            store.keep_releases(reference.repository, releases_before(opened.git_dir, reference.commit))

@@ -120,6 +120,13 @@ class Gates(AuditLog):
             self._log(connection, requested_by, "suppression.request", f"suppression request {number}", detail)
         return self.suppression_request(number)
 
+    def asked_suppressions(self, repository_id: int) -> frozenset[int]:
+        """Findings of a repository whose suppression is asked for and not decided."""
+        table = tables.suppression_requests
+        pending = (table.c.repository_id == repository_id, table.c.state == PENDING, table.c.finding_id.is_not(None))
+        with self._reading() as connection:
+            return frozenset(connection.scalars(sa.select(table.c.finding_id).where(*pending)))
+
     def decide(self, number: int, *, is_approved: bool, decided_by: str, reason: str = "") -> SuppressionRequest:
         """Approve or deny a pending wish.
 

@@ -252,6 +252,20 @@ class OperationsPages(Database):
         with self._reading() as connection:
             return [dict(row) for row in connection.execute(statement).mappings()]
 
+    def live_events_of(self, repository_id: int, limit: int = 12) -> list[Row]:
+        """The newest live events of one repository, newest first: the columns of `live_page`."""
+        table, repositories = tables.live_events, tables.repositories
+        columns = (table.c.id, repositories.c.key.label("repository"), table.c.event, table.c.document, table.c.at)
+        statement = (
+            sa.select(*columns)
+            .join(repositories, repositories.c.id == table.c.repository_id)
+            .where(table.c.repository_id == repository_id)
+            .order_by(table.c.id.desc())
+            .limit(limit)
+        )
+        with self._reading() as connection:
+            return [dict(row) for row in connection.execute(statement).mappings()]
+
     def failed_runs(self, runs: Sequence[str]) -> dict[str, Row]:
         """Of a few runs those whose audit failed: reason and failed_at, by run."""
         table = tables.audit_failures

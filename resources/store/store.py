@@ -43,6 +43,7 @@ from resources.store.load import Load
 from resources.store.operations import Operations
 from resources.store.operations_pages import OperationsPages
 from resources.store.projects import Projects, added_project
+from resources.store.releases import Releases
 from resources.store.repository_pages import RepositoryPages
 from resources.store.results import Results
 from resources.store.retention import Retention
@@ -98,6 +99,7 @@ class Store(
     Inbox,
     Operations,
     OperationsPages,
+    Releases,
     Tickets,
     Tiers,
 ):

@@ -51,6 +51,10 @@ def _side(store: Store, team: str) -> Side:
     held = suppression([rule], f"because of {team}", dt.date(2036, 1, 1), [rule], origin="request", place="")
     wish = store.request_suppression(key, held, f"ann of {team}", finding)
     put = store.ask_audit(key, source="api", delivery_id=f"delivery of {team}", by=f"ann of {team}")
+    store.put_channel(f"shop-{team}", "slack", "env:PLACE", team)
+    with store._writing() as connection:
+        decided = {"rule": f"rule of {team}", "key": team, "action": "send", "document": {"by": team}, "at": NOW}
+        connection.execute(sa.insert(tables.alert_decisions).values(repository_id=project.id, **decided))
     store.put_live_event(project.id, "audit_update", {"team": team})
     return Side(
         team=team,

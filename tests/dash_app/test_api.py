@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given
 from hypothesis import settings as checked
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from dash_app import registration
 from dash_app.app import create_app
 from resources.settings import Settings
-from resources.store import Store
+from resources.store import Store, tables
 from tests.dash_app.organisation import Side, build
 
 pytestmark = pytest.mark.platform
@@ -485,6 +486,10 @@ BODIES = {
         "until": "2036-01-01",
     },
     f"{API}/findings/{{finding_id}}/feedback": {"verdict": "true"},
+    f"{API}/projects/{{project_id}}/findings/suppressions": {"finding_ids": [1], "reason": "x", "until": "2036-01-01"},
+    f"{API}/projects/{{project_id}}/findings/feedback": {"finding_ids": [1], "verdict": "true"},
+    f"{API}/alerts/rules/{{name}}": {"kind": "gate_failed", "channels": ["shop-apples"]},
+    f"{API}/alerts/channels/{{name}}": {"kind": "slack", "address": "env:PLACE"},
     f"{API}/teams/{{team_id}}/configuration": {"document": ""},
     f"{API}/teams/{{team_id}}/settings": {"settings": {"profile": "startup"}, "reason": "we ship weekly", "version": 0},
     f"{API}/teams/{{team_id}}/settings/preview": {"settings": {"profile": "startup"}},
@@ -532,7 +537,12 @@ def test_every_row_of_ones_own_team_is_shown(client: TestClient, sides: dict[str
 
 def test_a_viewer_changes_nothing(client: TestClient, sides: dict[str, Side]):
     mine = sides["apples"]
-    allowed = {f"{API}/findings/{{finding_id}}/feedback", f"{API}/projects/{{project_id}}/suppressions"}
+    allowed = {
+        f"{API}/findings/{{finding_id}}/feedback",
+        f"{API}/projects/{{project_id}}/suppressions",
+        f"{API}/projects/{{project_id}}/findings/suppressions",
+        f"{API}/projects/{{project_id}}/findings/feedback",
+    }
     for method, path in routes(client):
         if method != "GET" and path.startswith(API) and path not in allowed:
             body = BODIES.get(path, {"url": "https://github.com/a/b", "key": "x"})
@@ -657,3 +667,36 @@ def test_a_ticket_that_is_open_is_answered_again_and_stands_with_its_finding(cli
     assert (answer.status_code, answer.json()["number"], answer.json()["author"]) == (200, "12", "ann")
     shown = client.get(f"/api/v1/findings/{side.finding_id}", headers=reader(client, side.token)).json()
     assert shown["ticket"] == answer.json()
+
+
+# --- several findings at once --------------------------------------------------------------------------------
+
+
+def test_suppressions_of_several_findings_are_requests_that_somebody_else_decides(client: TestClient, store: Store):
+    sides = build(store)
+    mine, theirs = sides["apples"], sides["pears"]
+    with store._writing() as connection:  # the fixture's own request is about this finding
+        connection.execute(sa.delete(tables.suppression_requests))
+    path = f"{API}/projects/{mine.project_id}/findings/suppressions"
+    wish = {"finding_ids": [mine.finding_id, mine.finding_id, theirs.finding_id], "reason": "r", "until": "2036-01-01"}
+    told = client.post(path, json=wish, headers=reader(client, mine.token)).json()
+    assert told["done"] == [mine.finding_id]
+    assert list(told["refused"]) == [str(theirs.finding_id)]
+    assert told["detail"] == f"1 of 2 findings; 1 not: there is no finding {theirs.finding_id}"
+    (asked,) = store.suppressions_page(team_id=None, repository_id=mine.project_id, limit=9)
+    assert (asked["state"], asked["reason"], asked["finding_id"]) == ("pending", "r", mine.finding_id)
+    again = client.post(path, json=wish, headers=reader(client, mine.token)).json()
+    assert again["refused"][str(mine.finding_id)] == "its suppression is asked for already"
+    past = client.post(path, json={**wish, "until": "2020-01-01"}, headers=reader(client, mine.token))
+    assert past.status_code == 400
+
+
+def test_a_verdict_on_several_findings_counts_for_each(client: TestClient, store: Store):
+    mine = build(store)["apples"]
+    path = f"{API}/projects/{mine.project_id}/findings/feedback"
+    wish = {"finding_ids": [mine.finding_id], "verdict": "false", "reason": "generated"}
+    assert client.post(path, json=wish, headers=reader(client, mine.token)).json()["done"] == [mine.finding_id]
+    (said,) = store.feedback_on(mine.finding_id)
+    assert (said["verdict"], said["comment"], said["author"]) == ("false", "generated", "reader of apples")
+    none = client.post(path, json={**wish, "finding_ids": []}, headers=reader(client, mine.token))
+    assert none.status_code == 400

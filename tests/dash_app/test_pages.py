@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import json
 from collections.abc import Iterator
@@ -11,13 +12,15 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from fleet_samples import BASKET, BROKEN, HOSTILE, NEW, NOW, fill
 
 from dash_app.app import create_app
 from dash_app.pages_app import found_pages
+from resources.git.releases import Release
 from resources.settings import load_settings
-from resources.store import Store, open_store
+from resources.store import Store, open_store, tables
 
 ADDRESSES = ["/", "/teams", "/magics", "/rules", "/rules/TDD002", "/magics/tdd"]
 """Pages that answer without anything in the store."""
@@ -292,3 +295,47 @@ def test_a_link_to_a_run_leads_where_people_reach_dagster(tmp_path: Path, given:
     assert "r-1" in shown
     assert ("/runs/" in shown) == bool(link)
     assert link in shown
+
+
+# --- the page of a repository --------------------------------------------------------------------------------
+
+
+def test_releases_ruler_changes_and_failed_gates_stand_in_words_beside_the_trend(tmp_path: Path):
+    for client, store in changed(tmp_path):
+        tagged = dt.datetime(2026, 2, 23, tzinfo=dt.UTC)
+        store.keep_releases(BASKET, [Release(tag="v1 <b>x</b>", commit="b" * 40, released_at=tagged)])
+        shown = client.get(HERE).text
+        assert "<b>release</b>" in shown
+        assert "v1 &lt;b&gt;x&lt;/b&gt;" in shown
+        assert f'href="https://{BASKET}/commit/{"b" * 40}"' in shown
+        store.keep_releases(BASKET, [])
+        assert "<b>release</b>" not in client.get(HERE).text
+
+
+def test_an_audit_that_was_asked_for_is_followed_to_its_result(tmp_path: Path):
+    for client, store in changed(tmp_path):
+        number = store.repository(BASKET).id
+        assert "Under way" not in client.get(HERE).text
+        store.ask_audit(BASKET, source="api", delivery_id="now", by="ann")
+        assert "waits to be decided" in client.get(HERE).text
+        store.put_live_event(number, "audit_update", {"run_id": "r-1", "stage": "facts", "impact": "9 <b>x</b>"})
+        shown = client.get(HERE).text
+        assert "reading files" in shown
+        assert "9 &lt;b&gt;x&lt;/b&gt;" in shown
+        assert "waits to be decided" not in shown
+        store.put_live_event(number, "audit_completed", {"run_id": "r-1", "status": "failed", "score": 41.5})
+        with store._writing() as connection:
+            connection.execute(sa.update(tables.inbox).values(state="done"))
+        assert "41.5" in client.get(HERE).text
+
+
+def test_a_file_of_the_map_leads_to_its_findings(filled: TestClient):
+    shown = filled.get(HERE).text
+    assert f"{HERE}?tab=findings&amp;path=shop%2Fsum.py" in shown
+
+
+def test_findings_can_be_chosen_by_who_may_do_something_with_them(filled: TestClient):
+    shown = filled.get(f"{HERE}?tab=findings").text
+    assert shown.count('name="finding_ids"') >= 1
+    assert 'data-path="/api/v1/projects/1/findings/suppressions"' in shown
+    assert 'data-path="/api/v1/projects/1/findings/feedback"' in shown
