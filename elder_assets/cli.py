@@ -271,7 +271,10 @@ def repo() -> None:
 @repo.command("add")
 @click.argument("target", metavar="PATH_OR_URL")
 @click.option("--key", default="", help="Its key, host/owner/name; default: read off the address or the origin.")
-def repo_add(target: str, key: str) -> None:
+@click.option(
+    "--uploads-only", is_flag=True, help="Never read it from here: its audits come by `elder audit --upload`."
+)
+def repo_add(target: str, key: str, uploads_only: bool) -> None:
     """Register a repository; where the platform is installed, as a Dagster partition too."""
     from resources.git.address import checked_key
     from resources.git.repository import register_target
@@ -282,7 +285,7 @@ def repo_add(target: str, key: str) -> None:
     key = checked_key(key) if key else found
     settings = _settings()
     with open_store(settings.store_url) as store:
-        add_known(store, settings, key, url, by=operator())
+        add_known(store, settings, key, url, by=operator(), uploads_only=uploads_only)
     if _has_platform():
         from elder_assets.platform import add_partitions
 

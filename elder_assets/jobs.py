@@ -160,13 +160,16 @@ def _audits_of_all(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One run for each registered repository, tagged for the limits of teams and git hosts."""
     with elder.store() as store:
-        known = store.repositories()
+        elsewhere = {number for number, target in store.audit_targets().items() if target.is_audited_elsewhere}
+        registered = store.repositories()
         teams = {team.id: team.key for team in store.teams()}
-    if not known:
+    if not registered:
         yield dg.SkipReason("no repository is registered; add one with: elder repo add <path or URL>")
         return
-    match_partitions(context.instance, [repository.key for repository in known])
-    for repository in known:
+    match_partitions(context.instance, [repository.key for repository in registered])
+    for repository in registered:
+        if repository.id in elsewhere:
+            continue
         key, team = repository.key, teams.get(repository.team_id or 0, "")
         tags = {PRIORITY_TAG: str(LOW), HOST_TAG: key.partition("/")[0]} | ({TEAM_TAG: team} if team else {})
         yield dg.RunRequest(

@@ -39,7 +39,7 @@ from resources.outbound import Boundary
 from resources.secrets import Secret
 from resources.settings import Settings
 from resources.store import Store
-from resources.store.inbox import NORMAL
+from resources.store.inbox import NORMAL, UPLOADS_ONLY
 from resources.store.projects import Project, ProjectTerms, Tier
 from resources.webhooks import webhook_secret
 
@@ -73,7 +73,9 @@ def register(
     return store.add_project(key_of_address(address), normalised(address), terms, team=team, by=by)
 
 
-def add_known(store: Store, settings: Settings, key: str, address: str, *, by: str = "") -> None:
+def add_known(
+    store: Store, settings: Settings, key: str, address: str, *, by: str = "", uploads_only: bool = False
+) -> None:
     """Register what the operator of this machine names, a path too, without asking anybody; again changes nothing.
 
     Raises:
@@ -84,7 +86,8 @@ def add_known(store: Store, settings: Settings, key: str, address: str, *, by: s
         raise Conflict(f"{key} is registered already, for {known}; `elder repo add {address} --key` names another")
     name, provider = key.rpartition("/")[2], provider_of(address, settings) if is_address(address) else ""
     try:
-        store.add_project(key, address, ProjectTerms(name=name, provider=provider), status="active", by=by)
+        terms = ProjectTerms(name=name, provider=provider, settings={UPLOADS_ONLY: True} if uploads_only else {})
+        store.add_project(key, address, terms, status="active", by=by)
     except Conflict:
         store.add_repository(key, address)
 
@@ -127,6 +130,10 @@ def settle(store: Store, settings: Settings, number: int, *, protocols: Sequence
     project = store.project(number)
     if project.status != "pending":
         return project
+    if project.settings.get(UPLOADS_ONLY) is True:
+        store.settle_project(number, status="active", reason="")
+        _tell(store, number, "registered", "its audits come by upload")
+        return store.project(number)
     try:
         secret = settings.secrets.of(project.credential) if project.credential else None
         found = _looked_at(store, settings, project, secret, tuple(protocols))

@@ -101,7 +101,8 @@ def sweep(store: Store, settings: Settings, at: dt.datetime, head: HeadOf = head
 
 
 def _is_swept(target: AuditTarget) -> bool:
-    return not target.is_removed and target.status not in NOT_SWEPT and target.is_auto_audited
+    is_ours = target.is_auto_audited and not target.is_audited_elsewhere
+    return not target.is_removed and target.status not in NOT_SWEPT and is_ours
 
 
 def _host(target: AuditTarget) -> str:

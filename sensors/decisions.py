@@ -104,6 +104,8 @@ def _refused(row: InboxRow, about: Known | None) -> str:
         return f"{target.key} was removed from the registry"
     if target.status in {"archived", "refused"}:
         return f"the project of {target.key} is {target.status}"
+    if target.is_audited_elsewhere:
+        return f"audits of {target.key} come by upload"
     if row.action == "audit":
         return ""
     if not target.is_auto_audited:

@@ -27,6 +27,8 @@ ENDED: tuple[InboxState, ...] = ("skipped", "collapsed", "done", "failed")
 
 INBOX_TAG = "elder/inbox"
 """Run tag: the number of the inbox row that asked for the run."""
+UPLOADS_ONLY = "uploads_only"
+"""Setting of a project, true or false."""
 LARGEST_PAGE = 500
 HIGH, NORMAL, LOW = 10, 0, -10
 """Priorities, as Dagster's run queue reads them: a change request waits for nobody, a sweep for everybody."""
@@ -97,6 +99,11 @@ class AuditTarget(msgspec.Struct, frozen=True, kw_only=True):
     latest_commit: str = ""
     """Of the last audit of kind default; '' before the first."""
     latest_ruler: str = ""
+
+    @property
+    def is_audited_elsewhere(self) -> bool:
+        """Whether its audits come by upload alone, because the platform cannot read it."""
+        return self.settings.get(UPLOADS_ONLY) is True
 
 
 class Inbox(AuditLog):

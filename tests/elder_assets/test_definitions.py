@@ -16,6 +16,7 @@ from elder_assets.jobs import nightly_audit
 from elder_assets.partitions import match_partitions
 from resources.dagster_instance import instance_document, write_instance
 from resources.dagster_resources import ElderResource
+from resources.registry import add_known
 from resources.run_launcher import TieredRunLauncher
 from resources.settings import load_settings
 from resources.store import open_store
@@ -123,15 +124,16 @@ def test_partitions_follow_the_registered_repositories():
         assert set(instance.get_dynamic_partitions("repository")) == {"local/stays", "local/new"}
 
 
-def test_every_night_each_registered_repository_is_audited(home: Path):
+def test_every_night_each_registered_repository_that_can_be_read_is_audited(home: Path):
     with open_store(load_settings().store_url) as store:
         store.add_repository("local/basket", "/basket")
+        add_known(store, load_settings(), "local/far", "/far", uploads_only=True)
     (home / "dagster").mkdir()
     with dg.DagsterInstance.local_temp(str(home / "dagster")) as instance:
         context = dg.build_schedule_context(
             instance=instance, scheduled_execution_time=NIGHT, resources={"elder": ElderResource()}
         )
         (request,) = nightly_audit(context)
-        assert instance.get_dynamic_partitions("repository") == ["local/basket"]
+        assert instance.get_dynamic_partitions("repository") == ["local/basket", "local/far"]
     assert (request.partition_key, request.run_key) == ("local/basket", "2026-03-03T02:00:00+00:00:local/basket")
     assert request.tags == {"dagster/priority": "-10", "elder/git_host": "local"}

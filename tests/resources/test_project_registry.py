@@ -67,6 +67,13 @@ def test_a_readable_repository_is_looked_over_and_its_first_audit_is_queued(
     assert told(store, project) == ["access", "first_look", "registered"]
 
 
+def test_a_project_whose_audits_come_by_upload_is_active_at_once_and_nobody_is_asked(store: Store, settings: Settings):
+    terms = ProjectTerms(name="far", settings={"uploads_only": True})
+    project = store.add_project("git.nowhere.example/a/far", "https://git.nowhere.example/a/far", terms)
+    assert settle(store, settings, project.id).status == "active"
+    assert store.waiting_inbox(10) == []
+
+
 def test_settling_twice_queues_one_audit(store: Store, settings: Settings, tmp_path: Path):
     project = pending(store, remote(tmp_path))
     settle(store, settings, project.id, protocols=("file",))

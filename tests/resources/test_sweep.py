@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from elder_assets.audit.errors import CheckoutFailed
+from resources.registry import add_known
 from resources.settings import Settings
 from resources.store import Store, open_store
 from resources.store.inbox import AuditTarget
@@ -53,6 +54,11 @@ def test_an_empty_repository_is_not_asked_for(store: Store, settings: Settings):
 def test_a_removed_repository_is_not_asked(store: Store, settings: Settings):
     add(store, "github.com/acme/shop")
     store.remove_repository("github.com/acme/shop")
+    assert sweep(store, settings, TODAY, lambda _s, _t: HEAD).asked == 0
+
+
+def test_a_repository_whose_audits_come_by_upload_is_not_asked(store: Store, settings: Settings):
+    add_known(store, settings, "github.com/acme/far", "https://github.com/acme/far", uploads_only=True)
     assert sweep(store, settings, TODAY, lambda _s, _t: HEAD).asked == 0
 
 

@@ -157,6 +157,8 @@ def test_where_nobody_knows_the_default_branch_its_head_is_audited():
     [
         (push(1, A, B, ref="refs/heads/fix", is_default_branch=False), {}, "fix is not the default branch; its commits are judged with a change request"),
         (push(1, A, B), {"is_auto_audited": False}, "github.com/acme/shop is not audited after pushes; ask for an audit, or turn it on"),
+        (push(1, A, B), {"settings": {"uploads_only": True}}, "audits of github.com/acme/shop come by upload"),
+        (row(1, {}, "audit"), {"settings": {"uploads_only": True}}, "audits of github.com/acme/shop come by upload"),
         (push(1, A, B), {"status": "archived"}, "the project of github.com/acme/shop is archived"),
         (push(1, A, B), {"status": "refused"}, "the project of github.com/acme/shop is refused"),
         (push(1, A, B), {"is_removed": True}, "github.com/acme/shop was removed from the registry"),
@@ -169,7 +171,7 @@ def test_where_nobody_knows_the_default_branch_its_head_is_audited():
         (change(1, B), {"is_auto_audited": False}, "github.com/acme/shop is not audited after pushes; ask for an audit, or turn it on"),
         (row(1, {"head": B, "base": ""}, "merge_queue"), {}, "the merge queue names no head or no base"),
     ],
-    ids=["branch", "not auto", "archived", "refused", "removed", "ping", "tag", "deleted", "other", "closed", "merged", "change not auto", "queue"],
+    ids=["branch", "not auto", "uploads", "asked for, uploads", "archived", "refused", "removed", "ping", "tag", "deleted", "other", "closed", "merged", "change not auto", "queue"],
 )  # fmt: skip
 def test_what_starts_nothing_says_why(given: InboxRow, about: dict, reason: str):
     decision = only(given, known(**about))
