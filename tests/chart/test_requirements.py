@@ -461,7 +461,8 @@ def test_10_every_job_of_the_chart_has_a_deadline(render: Render, name: str):
 
 
 def test_11_objects_of_the_operator_come_only_where_it_is(render: Render, helm: str):
-    on = ("monitoring.serviceMonitor.enabled=true", "monitoring.prometheusRule.enabled=true")
+    token = "monitoring.serviceMonitor.tokenSecret=elder-metrics"
+    on = ("monitoring.serviceMonitor.enabled=true", "monitoring.prometheusRule.enabled=true", token)
     kinds = {one["kind"] for one in render(sets=on)}
     assert {"ServiceMonitor", "PrometheusRule"} <= kinds
     assert not {"ServiceMonitor", "PrometheusRule"} & {one["kind"] for one in render()}
@@ -473,7 +474,9 @@ def test_11_prometheus_finds_the_port_of_the_control_plane(render: Render):
     objects = render("production")
     monitor = named(objects, "ServiceMonitor", "elder")["spec"]
     assert set(monitor) <= {"selector", "namespaceSelector", "endpoints"}
-    assert monitor["endpoints"] == [{"port": "http", "path": "/metrics", "interval": "30s"}]
+    (endpoint,) = monitor["endpoints"]
+    assert (endpoint["port"], endpoint["path"], endpoint["interval"]) == ("http", "/metrics", "30s")
+    assert endpoint["authorization"] == {"type": "Bearer", "credentials": {"name": "elder-metrics", "key": "token"}}
     labels = named(objects, "Service", "-control-plane")["metadata"]["labels"]
     assert monitor["selector"]["matchLabels"].items() <= labels.items()
 
