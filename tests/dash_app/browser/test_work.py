@@ -140,3 +140,20 @@ def test_a_test_shows_what_was_sent_and_the_answer(working, look):
     expect(dialog).to_contain_text("chat")
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
+
+
+def test_chosen_findings_get_one_wish_with_one_reason(working, look):
+    page = look(f"{working.address}/repositories/{BASKET}?tab=findings")
+    reason = page.get_by_label("Reason, for all of them")
+    expect(reason).to_be_hidden()
+    page.get_by_label("Choose all on this page").focus()
+    page.keyboard.press("Space")
+    count = page.locator("input[name=finding_ids]").count()
+    expect(page.locator("#chosen")).to_have_text(str(count))
+    reason.fill("generated code")
+    page.get_by_role("button", name="Ask for suppressions").click()
+    expect(page.locator("#said")).to_contain_text(f"{count} of {count} findings")
+    number = working.store.repository(BASKET).id
+    asked = working.store.suppressions_page(team_id=None, repository_id=number, limit=50)
+    assert [(one["state"], one["reason"]) for one in asked] == [("pending", "generated code")] * count
+    expect(reason).to_be_hidden()
