@@ -31,7 +31,14 @@ def layout(request: PageRequest) -> Component:
     if not totals:
         return html.Div([heading, create_empty(t.gettext("No repository was audited yet"))])
     cards = [_card(request, name, [row for row in totals if row["magic"] == name]) for name in MAGIC_ORDER]
-    return html.Div([heading, html.Ul(cards, className="magics")])
+    head = html.Div([heading, html.Div(parts.export_link(request), className="actions")], className="page-head")
+    return html.Div([head, html.Ul(cards, className="magics")])
+
+
+def totals_table(request: PageRequest) -> Table:
+    """How the magics came out, by status."""
+    rows = request.store.magic_totals(request.viewer.team_id)
+    return Table(name="magics", columns=("magic", "status", "repositories", "score", "findings"), rows=rows)
 
 
 def _card(request: PageRequest, name: str, rows: Sequence[Mapping[str, Any]]) -> Component:
@@ -196,7 +203,12 @@ def table(request: PageRequest) -> Table:
 
 PAGES = (
     Page(
-        name="magics", pattern="/magics", title=lambda request: str(request.t.gettext("Magics")), layout=layout, place=3
+        name="magics",
+        pattern="/magics",
+        title=lambda request: str(request.t.gettext("Magics")),
+        layout=layout,
+        place=3,
+        table=totals_table,
     ),
     Page(
         name="magics_magic",

@@ -18,6 +18,7 @@ from elder_assets.audit.errors import UnknownRecord
 from elder_assets.audit.registry import MAGIC_ORDER, Rule, catalogue
 from elder_assets.audit.ruler import PROVISIONAL_BELOW, calibration, effective_tier
 from resources.messages.catalogue import magic_name, severity_of_finding, tier_name
+from resources.store.pages import PAGE_ROWS_MAX
 from resources.store.repository_pages import SEVERITIES
 
 SORTS = ("code", "severity", "open", "repositories", "precision")
@@ -265,7 +266,13 @@ def _where(request: PageRequest, code: str) -> Component:
         )
         for row in rows
     ]
-    return parts.section(title, parts.table(request, title, columns, shown))
+    return parts.section(title, parts.table(request, title, columns, shown), aside=parts.export_link(request))
+
+
+def rule_table(request: PageRequest) -> Table:
+    """Every repository where a rule finds something."""
+    rows = request.store.rule_repositories(request.parts["code"], request.viewer.team_id, limit=PAGE_ROWS_MAX)
+    return Table(name="rule", columns=("repository", "severity", "open", "suppressed"), rows=rows)
 
 
 PAGES = (
@@ -282,5 +289,6 @@ PAGES = (
         pattern="/rules/(?P<code>[A-Z]{3}[0-9]{3})",
         title=lambda request: request.parts["code"],
         layout=rule_layout,
+        table=rule_table,
     ),
 )

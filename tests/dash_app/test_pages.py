@@ -339,3 +339,17 @@ def test_findings_can_be_chosen_by_who_may_do_something_with_them(filled: TestCl
     assert shown.count('name="finding_ids"') >= 1
     assert 'data-path="/api/v1/projects/1/findings/suppressions"' in shown
     assert 'data-path="/api/v1/projects/1/findings/feedback"' in shown
+
+
+@pytest.mark.parametrize(
+    ("page", "columns"),
+    [
+        ("/magics", ["magic", "status", "repositories", "score", "findings"]),
+        ("/rules/STR013", ["repository", "severity", "open", "suppressed"]),
+    ],
+)
+def test_what_a_page_lists_can_be_taken_along(filled: TestClient, page: str, columns: list[str]):
+    assert f'href="/csv{page}"' in filled.get(page).text
+    head, *rows = list(csv.reader(io.StringIO(filled.get(f"/csv{page}").text)))
+    assert head == columns
+    assert rows
