@@ -33,7 +33,7 @@ from resources.store.projects import Project
 
 UPLOAD_SCHEMA = 1
 SENT_BYTES_MAX = 16 * 1024 * 1024
-"""Of the body as it is sent, compressed; 31,000 findings are about 2 MB. Chosen by us."""
+"""Of the body as it is sent, packed; 30,000 findings were 3.3 MB (9 MB unpacked), 100,000 were 11 MB. Chosen by us."""
 UPLOAD_BYTES_MAX = 128 * 1024 * 1024
 """Of the document itself."""
 NUMBER_MAX = 2**53

@@ -141,7 +141,7 @@ def test_a_project_is_changed_archived_and_deleted_with_all_of_its_data(
     with store._reading() as connection:
         for table in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type='table'").scalars().all():
             rows = str(connection.exec_driver_sql(f"SELECT * FROM {table}").all())  # noqa: S608
-            if table not in {"audit_log", "teams", "tokens", "memberships", "repositories"}:
+            if table not in {"audit_log", "teams", "tokens", "memberships", "repositories", "channels"}:
                 assert "apples" not in rows, table
     assert [entry.action for entry in store.log_entries(limit=3)] == [
         "project.delete",
@@ -678,13 +678,17 @@ def test_suppressions_of_several_findings_are_requests_that_somebody_else_decide
     with store._writing() as connection:  # the fixture's own request is about this finding
         connection.execute(sa.delete(tables.suppression_requests))
     path = f"{API}/projects/{mine.project_id}/findings/suppressions"
-    wish = {"finding_ids": [mine.finding_id, mine.finding_id, theirs.finding_id], "reason": "r", "until": "2036-01-01"}
+    wish = {
+        "finding_ids": [mine.finding_id, mine.finding_id, theirs.finding_id],
+        "reason": "both are known",
+        "until": "2036-01-01",
+    }
     told = client.post(path, json=wish, headers=reader(client, mine.token)).json()
     assert told["done"] == [mine.finding_id]
     assert list(told["refused"]) == [str(theirs.finding_id)]
     assert told["detail"] == f"1 of 2 findings; 1 not: there is no finding {theirs.finding_id}"
     (asked,) = store.suppressions_page(team_id=None, repository_id=mine.project_id, limit=9)
-    assert (asked["state"], asked["reason"], asked["finding_id"]) == ("pending", "r", mine.finding_id)
+    assert (asked["state"], asked["reason"], asked["finding_id"]) == ("pending", "both are known", mine.finding_id)
     again = client.post(path, json=wish, headers=reader(client, mine.token)).json()
     assert again["refused"][str(mine.finding_id)] == "its suppression is asked for already"
     past = client.post(path, json={**wish, "until": "2020-01-01"}, headers=reader(client, mine.token))
