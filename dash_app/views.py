@@ -12,6 +12,7 @@ import msgspec
 STATUS_ORDER = {
     name: place for place, name in enumerate(("passed", "warning", "failed", "error", "insufficient", "not applicable"))
 }
+SEVERITY_ORDER = {name: place for place, name in enumerate(("critical", "high", "medium", "low", "info"))}
 JUDGED = ("finding", "pass")
 """Outcomes that enter a score; others mean that the question did not arise or could not be answered."""
 RULES_NAMED = 3
@@ -109,6 +110,26 @@ def explained(magics: Mapping[str, Mapping[str, Any]]) -> Explained:
         left_out=tuple((name, row["status"]) for name, row in magics.items() if name not in counted),
         losses=tuple(sorted(losses, key=lambda loss: (-loss[1], loss[0]))),
     )
+
+
+def first_rules(rows: Sequence[Mapping[str, Any]], why: Explained, count: int = 3) -> list[Mapping[str, Any]]:
+    """The rules to look at first, each once: what fails a check, then what costs the repository most points.
+
+    Args:
+        rows: of `RepositoryPages.rules_now`.
+        why: what each magic costs.
+        count: how many.
+    """
+    lost = dict(why.losses)
+
+    def weight(row: Mapping[str, Any]) -> tuple[bool, float, int, int, str]:
+        fails = row["tier"] == "gate" and row["severity"] in {"critical", "high"}
+        return not fails, -lost.get(row["magic"], 0.0), SEVERITY_ORDER[row["severity"]], -row["open"], row["rule"]
+
+    first: dict[str, Mapping[str, Any]] = {}
+    for row in sorted((row for row in rows if row["open"]), key=weight):
+        first.setdefault(row["rule"], row)
+    return list(first.values())[:count]
 
 
 def events_of_audits(audits: Sequence[Mapping[str, Any]]) -> list[tuple[Any, str]]:

@@ -14,6 +14,7 @@ from dash_app.components import parts
 from dash_app.components.attributes import attributes
 from dash_app.components.bulk import bulk_form
 from dash_app.components.findings import findings_table
+from dash_app.components.first_to_do import first_to_do
 from dash_app.components.insights import insights
 from dash_app.components.lineage import commit_at_host, place_at_host
 from dash_app.components.links import run_link
@@ -117,6 +118,7 @@ def _overview(request: PageRequest, row: Mapping[str, Any]) -> Component:
             _alarm(request, failing),
             html.Div([_score(request, row, magics), insights(request, row, magics)], className="pair"),
             _magics(request, row, magics, weeks),
+            first_to_do(request, row, magics),
             html.Div([_trend(request, row, weeks), _rules(request, row)], className="pair even"),
             _hotspots(request, row),
         ]

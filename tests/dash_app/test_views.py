@@ -108,3 +108,29 @@ def test_risk_is_the_worse_of_findings_and_of_change_times_complexity():
 def test_only_another_ruler_than_before_is_an_event():
     audits = [{"kind": "default", "as_of": day, "ruler": ruler} for day, ruler in ((4, "s"), (3, "s"), (2, "r"))]
     assert views.events_of_audits(audits) == [(3, "s")]
+
+
+def test_what_fails_a_check_comes_first_then_what_costs_most_points_each_rule_once():
+    def rule(code: str, name: str, severity: str, tier: str = "advise", count: int = 1) -> dict[str, object]:
+        return {"rule": code, "magic": name, "severity": severity, "tier": tier, "open": count}
+
+    rows = [
+        rule("STR014", "strict", "low", count=53),
+        rule("STR013", "strict", "medium", count=18),
+        rule("STR013", "strict", "low", count=2),
+        rule("FLW010", "flow", "medium", tier="gate", count=24),
+        rule("INT001", "integrity", "critical", tier="gate"),
+        rule("SRV001", "servant", "medium", tier="gate"),
+        rule("TDD003", "tdd", "high", tier="gate", count=0),
+    ]
+    magics = {
+        name: magic("passed", score)
+        for name, score in {"strict": 79.0, "flow": 92.0, "servant": 50.0, "integrity": 99.0, "tdd": 100.0}.items()
+    }
+    first = views.first_rules(rows, views.explained(magics), count=4)
+    assert [(row["rule"], row["severity"]) for row in first] == [
+        ("INT001", "critical"),
+        ("SRV001", "medium"),
+        ("STR013", "medium"),
+        ("STR014", "low"),
+    ]
