@@ -3,7 +3,7 @@
 #   make audit REPO=<path or URL>   audit a repository and print the report (installs the light base only)
 #   make up [REPO=<path or URL>]    Dagster UI and daemon on this machine, ends the first audit with a quality run
 #   make demo [REPOS="..."]        fill the embedded store with real audits, for a look at the pages
-#   make test                       all tests, with a PostgreSQL that they start themselves
+#   make test                       all tests but faults and the cluster's, with a PostgreSQL that they start themselves
 #   make pg-test                    the tests of PostgreSQL alone: store, COPY, rolling update, moves, backups
 #   make browser-test               the pages in Debian's Chromium: main tasks, hostile names, barriers
 #   make fault-test                 kills, restarts, cuts and fills up; nothing may be lost or doubled
@@ -12,7 +12,7 @@
 #   make label CORPUS=<folder>      draw findings from a corpus for a person to judge (docs/calibration.md)
 #   make chart-test                 judge the chart: helm 3 and 4, Kubernetes 1.28 and 1.37, policies (docs/kubernetes.md)
 #   make image-test                 carry out the Dockerfile's steps without an engine and use what comes out (root, Debian)
-#   make k8s-test                   run the chart's hook, code server and run pod as processes
+#   make k8s-test                   install the chart in a cluster of processes and break it (docs/kubernetes.md)
 #   make security                   vulnerable packages, secrets, API fuzz, hostile repositories, chart and image (docs/security.md)
 #   make docs                       write the pages that are derived from the rules again
 #   make lock                       resolve the ranges in pyproject.toml into requirements/*.txt again
@@ -52,7 +52,7 @@ fault-test: $(VENV)/dev.done
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/faults $(ARGS)
 
 pg-test: $(VENV)/dev.done
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "postgres and not fault" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "postgres and not fault and not cluster" $(ARGS)
 
 check: $(VENV)/dev.done
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 
 pytest.importorskip("kubernetes")
 from installation import ROOT, TOOLS
+
+sys.path.append(str(ROOT / "tests" / "chart"))
 from kubernetes import client
 from procluster.cluster import Cluster, missing
 from procluster.controllers import is_finished
@@ -19,6 +22,7 @@ from procluster.objects import ApiError, Object, Store, matches_fields, matches_
 from procluster.policies import End, refusal
 from procluster.release import Release
 from procluster.sandbox import elder_image, quantity
+from test_image import IMAGE
 
 pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("procluster")]
 LABELS = {"app": "elder", "tier": "large"}
@@ -248,6 +252,15 @@ def test_a_bad_pod_is_refused(cluster: Cluster, spoil: Any, code: int, said: str
     with pytest.raises(ApiError, match=r".*") as refused:
         cluster.apply(pod)
     assert (refused.value.code, said in refused.value.message) == (code, True), refused.value.message
+
+
+def test_the_image_is_that_of_the_dockerfile(cluster: Cluster):
+    image = cluster.images["elder:here"]
+    assert (image.user, {path.name for path in image.paths[f"{IMAGE['venv']}/bin"].iterdir()}) == (
+        IMAGE["user"],
+        IMAGE["programs"],
+    )
+    assert image.environment["PATH"].startswith(f"{IMAGE['venv']}/bin:")
 
 
 def ran(cluster: Cluster, name: str, pod: Object) -> Object:

@@ -6,6 +6,7 @@ import json
 import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from .faults import Faults
 from .kubelet import Kubelet
 from .network import API_ADDRESS, API_PORT, Forward, Network, ask, is_ready
 from .objects import Object, Store
-from .sandbox import IS_ROOT, Image
+from .sandbox import IS_ROOT, Image, namespaces
 
 Found = TypeVar("Found")
 
@@ -30,12 +31,11 @@ def missing() -> str:
     for program in ("bwrap", "setpriv"):
         if shutil.which(program) is None:
             return f"{program} is not installed (apt-get install bubblewrap util-linux)"
-    user = [] if IS_ROOT else ["--unshare-user", "--uid", "10001", "--gid", "10001"]
-    spaces = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--cap-add", "ALL"]
-    tried = ["bwrap", *user, *spaces, "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
     inner = ["setpriv", *(["--reuid=10001", "--clear-groups"] if IS_ROOT else []), "--no-new-privs", "--", "true"]
-    done = subprocess.run([*tried, "--", *inner], capture_output=True, text=True, check=False)
-    return f"namespaces cannot be had here: {done.stderr.strip()[:200]}" if done.returncode else ""
+    shim = [sys.executable, "-I", "-S", str(Path(__file__).parent / "shim.py"), "try", *inner]
+    tried = [*namespaces(10001), "--ro-bind", "/", "/", "--proc", "/proc", "--dev-bind", "/dev", "/dev"]
+    done = subprocess.run([*tried, "--", *shim], capture_output=True, text=True, check=False)
+    return f"namespaces cannot be had here: {done.stderr.strip()[-200:]}" if done.returncode else ""
 
 
 class Cluster:

@@ -248,20 +248,25 @@ class PodThread(threading.Thread):
 
     def _end(self) -> None:
         """Ask the container to end, and kill it when its time of grace is over."""
-        self._signal(signal.SIGTERM)
+        is_told = self._signal(signal.SIGTERM)
         grace = 0 if self._kubelet.is_closing else self._pod["spec"].get("terminationGracePeriodSeconds", 30)
         deadline = time.monotonic() + grace
         while self._process.poll() is None and time.monotonic() < deadline and not self._kubelet.is_closing:
             time.sleep(LOOK_SECONDS)
+            is_told = is_told or self._signal(signal.SIGTERM)  # a container that has only begun does not hear it yet
         if self._process.poll() is None:
             self._signal(signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(5)
             self._process.kill()
 
-    def _signal(self, number: int) -> None:
-        with suppress(OSError):
+    def _signal(self, number: int) -> bool:
+        """Send a signal; whether the shim was there to hear it."""
+        try:
             ask(self.folder / "shim", {"signal": int(number)}, 5)
+        except OSError:
+            return False
+        return True
 
     def _result(self) -> dict[str, Any]:
         with suppress(FileNotFoundError):

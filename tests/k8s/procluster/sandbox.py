@@ -257,10 +257,7 @@ def command(
 
     The folder is the pod's, and its `shim` is shared with the shim; the volumes are what `Volumes.prepare` made.
     """
-    made = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--unshare-cgroup-try"]
-    made += ["--hostname", pod["metadata"]["name"], "--die-with-parent", "--new-session"]
-    made += [] if IS_ROOT else ["--unshare-user", "--uid", str(image.user), "--gid", str(image.user)]
-    made += ["--cap-add", "ALL", "--proc", "/proc", "--dev", "/dev", *_base()]
+    made = [*namespaces(image.user), "--hostname", pod["metadata"]["name"], *_base()]
     # A mount that hides a folder of an image must come after it.
     for target, source in sorted(image.paths.items()):
         made += [*_parents(target), "--ro-bind", str(source), target]
@@ -281,6 +278,19 @@ def command(
     if (container.get("securityContext") or {}).get("readOnlyRootFilesystem"):
         made += ["--remount-ro", "/"]
     return [*made, "--clearenv", "--", "/opt/elder/bin/python", "-I", "-S", f"{SHIM}.py", SHIM]
+
+
+def namespaces(user: int) -> list[str]:
+    """How every sandbox begins: namespaces of its own, devices that do no harm, and all privileges in it."""
+    made = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--unshare-cgroup-try"]
+    made += ["--die-with-parent", "--new-session", "--cap-add", "ALL", "--proc", "/proc"]
+    if IS_ROOT:
+        return [*made, "--dev", "/dev"]
+    made += ["--unshare-user", "--uid", str(user), "--gid", str(user)]
+    # For the terminals of --dev, bwrap would nest a second user namespace, which may not touch the network.
+    for name in ("null", "zero", "full", "random", "urandom", "tty"):
+        made += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
+    return [*made, "--symlink", "/proc/self/fd", "/dev/fd", "--tmpfs", "/dev/shm"]
 
 
 def _base() -> Iterator[str]:

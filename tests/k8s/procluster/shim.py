@@ -1,6 +1,7 @@
 """Runs inside a pod: starts the container's process, joins the pod's network to the cluster's, and says how it ended.
 
     python -I -S shim.py FOLDER
+    python -I -S shim.py try COMMAND...
 
 FOLDER holds `spec.json` and is shared with the kubelet. Only the standard library is here. The kubelet asks through the
 socket `shim` (one JSON request a connection); the pod asks for connections through the socket `net`. An open connection
@@ -79,10 +80,6 @@ class Shim:
         for address, port in self._spec["listen"]:
             listening = socket.create_server((address, port))
             threading.Thread(target=self._accept, args=(listening, self._out), daemon=True).start()
-        asked = socket.socket(socket.AF_UNIX)
-        asked.bind(str(self._folder / "shim"))
-        asked.listen(64)
-        threading.Thread(target=self._accept, args=(asked, self._asked), daemon=True).start()
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(self._spec["argv"]),
@@ -93,6 +90,10 @@ class Shim:
                 stderr=log,
                 start_new_session=True,
             )
+        asked = socket.socket(socket.AF_UNIX)
+        asked.bind(str(self._folder / "shim"))
+        asked.listen(64)
+        threading.Thread(target=self._accept, args=(asked, self._asked), daemon=True).start()
         (self._folder / "started").touch()
         threading.Thread(target=self._watch_memory, daemon=True).start()
         code = self._process.wait()
@@ -192,6 +193,10 @@ class Shim:
 
 
 def main() -> None:
+    if sys.argv[1] == "try":  # whether a pod could be had here: an address, a port below 1024, another user
+        add_address("lo:0", "10.0.0.1", "255.0.0.0")
+        socket.create_server(("10.0.0.1", 80)).close()
+        sys.exit(subprocess.run(sys.argv[2:], check=False).returncode)
     shim = Shim(Path(sys.argv[1]))
     code = shim.run()
     shim.end(code)
