@@ -46,7 +46,7 @@ browser-test: $(VENV)/dev.done
 	$(BIN)/python -m pytest tests/dash_app/browser $(ARGS)
 
 test: $(VENV)/dev.done
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not fault and not image" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not fault and not image and not cluster" $(ARGS)
 
 fault-test: $(VENV)/dev.done
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/faults $(ARGS)
