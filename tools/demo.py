@@ -132,7 +132,7 @@ def set_goals(store: Store, team: str) -> None:
             starts_on=began,
         ),
         Wanted(title="Level gold everywhere", kind="level", subject="gold", deadline=today + 12 * week),
-        Wanted(title="No merge conflict is left", kind="rule", subject="STR001", deadline=today + 6 * week),
+        Wanted(title="Every file can be parsed", kind="rule", subject="STR001", deadline=today + 6 * week),
     )
     for goal in goals:
         make(store, known, goal, by="demo")

@@ -42,12 +42,13 @@ def under_way(request: PageRequest, row: Mapping[str, Any]) -> Component | None:
     items = [_running(request, run) for run in running[:3]]
     if not running:
         items.extend(_waiting(request, one) for one in waiting[:3])
+    if items:
+        return parts.section(t.gettext("Under way"), html.Ul(items, className="live"), name="under-way")
     is_fresh = bool(runs) and request.now - runs[0].last_at < ENDED_SHOWN
-    if not items and is_fresh and runs[0].state in {"finished", "failed"}:
-        items.append(_ended(request, runs[0]))
-    if not items:
+    if not is_fresh or runs[0].state not in {"finished", "failed"}:
         return None
-    return parts.section(t.gettext("Under way"), html.Ul(items, className="live"), name="under-way")
+    ended = html.Ul(_ended(request, runs[0]), className="live")
+    return parts.section(t.gettext("Ended just now"), ended, name="under-way")
 
 
 def _running(request: PageRequest, run: LiveRun) -> Component:
@@ -72,7 +73,8 @@ def _waiting(request: PageRequest, one: Mapping[str, Any]) -> Component:
 
 
 def _ended(request: PageRequest, run: LiveRun) -> Component:
-    when = html.Small([parts.moment(run.last_at), " ", run_link(request, run.run_id)])
+    link: list[parts.Child] = [" ", run_link(request, run.run_id)] if run.run_id else []
+    when = html.Small([parts.moment(run.last_at), *link])
     if run.state == "failed":
         said: list[parts.Child] = [
             parts.badge("failed", request.t.gettext("failed")),

@@ -326,7 +326,10 @@ def test_an_audit_that_was_asked_for_is_followed_to_its_result(tmp_path: Path):
         store.put_live_event(number, "audit_completed", {"run_id": "r-1", "status": "failed", "score": 41.5})
         with store._writing() as connection:
             connection.execute(sa.update(tables.inbox).values(state="done"))
-        assert "41.5" in client.get(HERE).text
+        shown = client.get(HERE).text
+        assert "41.5" in shown
+        assert "Ended just now" in shown
+        assert "Under way" not in shown
 
 
 def test_a_file_of_the_map_leads_to_its_findings(filled: TestClient):
