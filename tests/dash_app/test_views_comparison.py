@@ -95,10 +95,10 @@ def test_a_waterfall_has_a_bar_for_each_part_and_a_mark_for_each_score():
              ("after", 80.0, 80.0)]  # fmt: skip
     texts = {name: name for name in ("title", "score", "before", "code", "scope", "ruler", "after")}
     figure = figures_operations.waterfall(steps, texts)
-    bars = next(trace for trace in figure.data if trace.type == "bar")
-    marks = figure.data[-1]
-    assert (list(bars.base), list(bars.y)) == ([75.0, 90.0, 80.0], [15.0, -10.0, 0.0])
-    assert (list(marks.x), list(marks.y)) == (["before", "after"], [75.0, 80.0])
+    bars = next(trace for trace in figure["data"] if trace["type"] == "bar")
+    marks = figure["data"][-1]
+    assert (list(bars["base"]), list(bars["y"])) == ([75.0, 90.0, 80.0], [15.0, -10.0, 0.0])
+    assert (list(marks["x"]), list(marks["y"])) == (["before", "after"], [75.0, 80.0])
 
 
 def test_rules_that_came_out_differently_are_named_with_the_largest_change_first():

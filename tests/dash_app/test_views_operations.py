@@ -55,8 +55,8 @@ def test_the_bars_leave_out_what_never_happened():
     weeks = [{"week": "2026-03-02", "passed": 2, "failed": 1, "other": 0}]
     texts = dict.fromkeys(("title", "week", "changes", "passed", "failed", "other"), "t")
     figure = figures_operations.gate_bars(weeks, texts)
-    assert [list(bar.y) for bar in figure.data] == [[1], [2]]
-    assert figure.layout.barmode == "stack"
+    assert [list(bar["y"]) for bar in figure["data"]] == [[1], [2]]
+    assert figure["layout"]["barmode"] == "stack"
 
 
 @pytest.mark.parametrize(
