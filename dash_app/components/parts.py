@@ -78,6 +78,16 @@ def section(title: str, *content: Child, aside: Child = None, kind: str = "", na
     return html.Section([head, *content], className=f"card {kind}".strip(), **options)
 
 
+def tabs(request: PageRequest, links: Sequence[tuple[str, str, bool]]) -> Component:
+    """The parts of a page as links; each has a text, an address, and whether it is the one that is shown."""
+    items = [
+        html.Li(html.A(text, href=href, **attributes(aria_current="page" if is_current else None)))
+        for text, href, is_current in links
+    ]
+    label = request.t.gettext("Parts of this page")
+    return html.Nav(html.Ul(items), className="tabs", **attributes(aria_label=label))
+
+
 def badge(word: str, text: str = "") -> Component:
     """A status or a severity: a shape, a colour and its name."""
     return html.Span(text or word, className=f"badge {word.replace(' ', '-')}")

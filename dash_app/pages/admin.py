@@ -74,16 +74,10 @@ def _tabs(request: PageRequest, current: str) -> Component:
         "server": t.gettext("Server"),
     }
     links = [
-        html.Li(
-            html.A(
-                names[name],
-                href=address(request.path, tab="" if name == TABS[0] else name),
-                **attributes(aria_current="page" if name == current else None),
-            )
-        )
+        (names[name], address(request.path, tab="" if name == TABS[0] else name), name == current)
         for name in tabs_for(request)
     ]
-    return html.Nav(html.Ul(links), className="tabs", **attributes(aria_label=t.gettext("Parts of this page")))
+    return parts.tabs(request, links)
 
 
 # --- tokens -------------------------------------------------------------------------------------------------

@@ -37,17 +37,8 @@ def layout(request: PageRequest) -> Component:
     t, tab = request.t, request.value("tab", TABS, TABS[0])
     shown = {"history": _history, "rules": _rules, "channels": _channels}[tab]
     names = {"history": t.gettext("History"), "rules": t.gettext("Rules"), "channels": t.gettext("Channels")}
-    links = [
-        html.Li(
-            html.A(
-                names[name],
-                href=address(request.path, tab="" if name == TABS[0] else name),
-                **attributes(aria_current="page" if name == tab else None),
-            )
-        )
-        for name in TABS
-    ]
-    tabs = html.Nav(html.Ul(links), className="tabs", **attributes(aria_label=t.gettext("Parts of this page")))
+    links = [(names[name], address(request.path, tab="" if name == TABS[0] else name), name == tab) for name in TABS]
+    tabs = parts.tabs(request, links)
     return html.Div([html.H1(t.gettext("Alerts")), tabs, shown(request)])
 
 

@@ -89,16 +89,10 @@ def _tabs(request: PageRequest, row: Mapping[str, Any], current: str) -> Compone
         "history": t.gettext("History"),
     }
     links = [
-        html.Li(
-            html.A(
-                text,
-                href=repository_address(row["repository"], tab="" if name == "overview" else name),
-                **attributes(aria_current="page" if name == current else None),
-            )
-        )
+        (text, repository_address(row["repository"], tab="" if name == "overview" else name), name == current)
         for name, text in names.items()
     ]
-    return html.Nav(html.Ul(links), className="tabs", **attributes(aria_label=t.gettext("Parts of this page")))
+    return parts.tabs(request, links)
 
 
 # --- overview -----------------------------------------------------------------------------------------------

@@ -90,16 +90,7 @@ def team_layout(request: PageRequest) -> Component:
         "hotspots": t.gettext("Owners of hotspots"),
         "settings": t.gettext("Settings"),
     }
-    links = [
-        html.Li(
-            html.A(
-                names[name],
-                href=address(request.path, tab="" if name == TABS[0] else name),
-                **attributes(aria_current="page" if name == tab else None),
-            )
-        )
-        for name in TABS
-    ]
+    links = [(names[name], address(request.path, tab="" if name == TABS[0] else name), name == tab) for name in TABS]
     shown = {
         "scorecard": _scorecard_tab,
         "initiatives": initiatives_tab,
@@ -114,7 +105,7 @@ def team_layout(request: PageRequest) -> Component:
                 **attributes(aria_label=t.gettext("Where this is")),
             ),
             html.H1(parts.plain_text(team.name)),
-            html.Nav(html.Ul(links), className="tabs", **attributes(aria_label=t.gettext("Parts of this page"))),
+            parts.tabs(request, links),
             shown(request, team),
         ]
     )

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
+from browser.barriers import assert_no_barrier
 from browser.conftest import Site, served
-from browser.test_barriers import AXE, RUN
 from fleet_samples import BASKET, NOW, fill
 from playwright.sync_api import expect
 
@@ -72,13 +72,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def test_a_tab_of_a_team_has_no_serious_barrier(kept, look, address: str):
     page = look(kept.address + address, bypass_csp=True)
     page.evaluate("() => document.querySelectorAll('details').forEach(one => { one.open = true })")
-    page.evaluate(AXE)
-    for theme in ("light", "dark"):
-        for width in (1280, 375):
-            page.emulate_media(color_scheme=theme)
-            page.set_viewport_size({"width": width, "height": 900})
-            assert (theme, width, page.evaluate(RUN)) == (theme, width, [])
-            assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    assert_no_barrier(page)
 
 
 def test_stricter_settings_are_tried_saved_with_a_reason_and_seen_in_the_history(team, look):
