@@ -35,10 +35,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from resources.dagster_instance import write_instance
+from resources.deliveries.sweep import sweep
 from resources.settings import Settings, load_settings
 from resources.store import Store, open_store, tables
 from resources.store.inbox import ENDED
-from resources.sweep import sweep
 
 ROOT = Path(__file__).parent.parent
 SECRET = "correct horse battery staple"

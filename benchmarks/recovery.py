@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import store as store_benchmark  # noqa: E402 - the path comes first
 
-from resources import recovery  # noqa: E402
+from resources.recovery import backups  # noqa: E402
 from resources.settings import load_settings  # noqa: E402
 from resources.store import bulk, open_store, tables  # noqa: E402
 from resources.store.database import make_engine, migrate  # noqa: E402
@@ -47,9 +47,9 @@ def main() -> None:
         timed("fill", lambda: fill(url, options.findings))
         here = load_settings({"ELDER_HOME": str(folder / "here"), "ELDER_DATABASE_URL": url})
         there = load_settings({"ELDER_HOME": str(folder / "there"), "ELDER_DATABASE_URL": into})
-        path, manifest = timed("backup", lambda: recovery.make_backup(here, folder / "backups", PASSPHRASE))
+        path, manifest = timed("backup", lambda: backups.make_backup(here, folder / "backups", PASSPHRASE))
         print(f"{manifest.rows} rows, {path.stat().st_size / 1e6:.1f} MB sealed")
-        timed("verify", lambda: recovery.verify(path, here, PASSPHRASE))
+        timed("verify", lambda: backups.verify(path, here, PASSPHRASE))
         timed("restore", lambda: restore(path, there.store_url))
         with open_store(there.store_url) as restored:
             timed("first page", restored.latest_rows)
@@ -93,8 +93,8 @@ def fill(url: str, findings: int) -> None:
 def restore(path: Path, url: str) -> None:
     """What `elder restore` does to the store."""
     engine = make_engine(sa.make_url(url))
-    with recovery.open_archive(path, PASSPHRASE) as archive:
-        recovery.restore_rows(archive, engine)
+    with backups.open_archive(path, PASSPHRASE) as archive:
+        backups.restore_rows(archive, engine)
     engine.dispose()
 
 

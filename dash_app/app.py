@@ -20,7 +20,7 @@ from dash_app.pages_app import mount_pages
 from dash_app.registration import Registrar
 from elder_assets.audit.errors import StoreError
 from elder_assets.version import elder_version
-from resources.self_watch import SignInFailures, report_api, report_sign_ins
+from resources.alerting.self_watch import SignInFailures, report_api, report_sign_ins
 from resources.settings import Settings
 from resources.store import Store
 

@@ -1,6 +1,6 @@
 """Counts refused credentials, by where they came from, and says how it stands: in bounded memory, in bounded rows.
 
-Who is let in is decided in guard.py; whether somebody is told, in resources/self_watch.py.
+Who is let in is decided in guard.py; whether somebody is told, in resources/alerting/self_watch.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from dash_app.limits import CLIENTS_MAX
-from resources.self_watch import SIGN_IN_WINDOW_SECONDS, SIGN_INS_MAX, SIGN_INS_OF_ONE_MAX, SignInFailures
+from resources.alerting.self_watch import SIGN_IN_WINDOW_SECONDS, SIGN_INS_MAX, SIGN_INS_OF_ONE_MAX, SignInFailures
 
 Kind = Literal["token", "session", "form", "webhook", "limited"]
 """What was refused: a token, the cookie of a session, the sign-in form, a signature; or a try before its time."""

@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from elder_assets.audit.errors import StoreError
 from elder_assets.version import elder_version
-from resources.figures import SECONDS as SECONDS_OF_RUNS
-from resources.figures import Family, Figures
+from resources.observability.figures import SECONDS as SECONDS_OF_RUNS
+from resources.observability.figures import Family, Figures
 from resources.settings import Settings
 from resources.store import Store
 

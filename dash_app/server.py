@@ -11,10 +11,10 @@ from uvicorn.config import LOGGING_CONFIG
 from dash_app.app import create_app
 from dash_app.guard import is_loopback
 from elder_assets.audit.errors import ConfigurationError
-from resources.logs import set_up
+from resources.observability.logs import set_up
+from resources.observability.tracing import check_installed
 from resources.settings import Settings
 from resources.store import open_store
-from resources.tracing import check_installed
 
 GRACE_SECONDS = 5
 MESSAGE_BYTES_MAX = 64 * 1024

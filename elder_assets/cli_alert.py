@@ -87,7 +87,7 @@ def test(channel: str) -> int:
     import time
 
     from elder_assets.audit.errors import ConfigurationError, DeliveryFailed
-    from resources.alerting import send
+    from resources.alerting.dispatch import send
     from resources.outbound import Boundary
 
     settings = _settings()

@@ -16,7 +16,7 @@ def cache() -> None:
 @cache.command("stats")
 def cache_stats() -> None:
     """Say what each repository's cache holds."""
-    from resources.cache_upkeep import all_stats
+    from resources.facts.upkeep import all_stats
     from resources.settings import load_settings
 
     settings = load_settings()
@@ -35,7 +35,7 @@ def cache_verify(targets: tuple[str, ...], sample: int) -> int:
 
     What differs is named, dropped and measured anew by the next audit. Exit status 1 when something differed.
     """
-    from resources.cache_upkeep import verify
+    from resources.facts.upkeep import verify
     from resources.settings import load_settings
 
     settings = load_settings()
@@ -65,7 +65,7 @@ def _registered() -> list[tuple[str, str]]:
 @cache.command("prune", short_help="Drop what this version of Elder never asks for.")
 def cache_prune() -> None:
     """Drop what this version of Elder never asks for: facts of other extractors, judgements by other code."""
-    from resources.cache_upkeep import prune_all
+    from resources.facts.upkeep import prune_all
     from resources.settings import load_settings
 
     rows = prune_all(load_settings())

@@ -16,7 +16,7 @@ def doctor(form: str) -> int:
     """
     import msgspec
 
-    from resources.doctor import Check, examine, worst
+    from resources.observability.doctor import Check, examine, worst
     from resources.settings import Settings, load_settings
 
     def of_dagster(settings: Settings) -> list[Check]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from resources.janitor import RunState
+    from resources.runs.janitor import RunState
 
 
 @click.command(short_help="Delete Kubernetes Jobs that no run needs.")
@@ -26,7 +26,7 @@ def janitor(label: str, dry_run: bool) -> None:
     import datetime as dt
 
     from elder_assets.audit.errors import ConfigurationError, ProviderError
-    from resources.janitor import RUN_LABEL, list_jobs, orphans, remove
+    from resources.runs.janitor import RUN_LABEL, list_jobs, orphans, remove
     from resources.settings import load_settings
 
     try:
@@ -68,7 +68,7 @@ def run_states(run_ids: list[str]) -> dict[str, RunState]:
 
     import dagster as dg
 
-    from resources.janitor import RunState
+    from resources.runs.janitor import RunState
 
     if not run_ids:
         return {}

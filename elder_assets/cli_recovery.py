@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from resources.recovery import Archive
+    from resources.recovery.backups import Archive
     from resources.settings import Settings
 
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -96,13 +96,13 @@ def backup(
     file is one moment of the store. It is read back whole before it counts, and only then do old ones go, when they are
     told to; the three newest never do.
     """
-    from resources import recovery
-    from resources.old_backups import Keeping, let_go
+    from resources.recovery import backups
+    from resources.recovery.old_backups import Keeping, let_go
     from resources.settings import load_settings
     from resources.store import open_store
 
     settings, passphrase = load_settings(), _passphrase(passphrase_file)
-    path, manifest = recovery.make_backup(settings, folder or settings.home / "backups", passphrase)
+    path, manifest = backups.make_backup(settings, folder or settings.home / "backups", passphrase)
     size = path.stat().st_size / 1e6
     click.echo(
         f"{path}  {size:.1f} MB, {manifest.rows} rows of {len(manifest.tables)} tables, schema {manifest.revision}"
@@ -120,15 +120,15 @@ def backup(
 def _check(path: Path, settings: Settings, passphrase: bytes | None, *, is_verified: bool) -> None:
     """Read a new backup back, or restore it on trial; one that fails takes another name: nothing counts on it."""
     from elder_assets.audit.errors import ElderError
-    from resources import recovery
-    from resources.old_backups import FAILED
+    from resources.recovery import backups
+    from resources.recovery.old_backups import FAILED
 
     try:
         if is_verified:
-            recovery.verify(path, settings, passphrase)
+            backups.verify(path, settings, passphrase)
             click.echo("verified: restored into an empty place, every row compared")
         else:
-            with recovery.open_archive(path, passphrase) as archive:
+            with backups.open_archive(path, passphrase) as archive:
                 archive.check()
     except ElderError:
         path.rename(path.with_name(path.name + FAILED))
@@ -141,21 +141,21 @@ def _check(path: Path, settings: Settings, passphrase: bytes | None, *, is_verif
 @click.option("--passphrase-file", type=EXISTING, help="Has the passphrase that sealed the file.")
 def restore(file: Path, url: str | None, passphrase_file: Path | None) -> None:
     """Bring the backup FILE back into an empty store and ELDER_HOME; compared with its manifest before it counts."""
-    from resources import recovery
+    from resources.recovery import backups
     from resources.settings import load_settings
     from resources.store.database import make_engine
 
     settings = load_settings()
     target = _address(url or settings.store_url)
-    with recovery.open_archive(file, _passphrase(passphrase_file)) as archive:
-        recovery.check_place(archive, settings)
+    with backups.open_archive(file, _passphrase(passphrase_file)) as archive:
+        backups.check_place(archive, settings)
         with_dagster = _prepare_dagster(archive, target)
         engine = make_engine(target)
         try:
-            recovery.restore_rows(archive, engine, with_dagster=with_dagster)
+            backups.restore_rows(archive, engine, with_dagster=with_dagster)
         finally:
             engine.dispose()
-        written = recovery.restore_files(archive, settings)
+        written = backups.restore_files(archive, settings)
         _say_restored(archive, settings, written, with_dagster=with_dagster)
 
 
@@ -187,7 +187,7 @@ def _say_restored(archive: Archive, settings: Settings, written: list[str], *, w
 
 
 def _passphrase(file: Path | None) -> bytes | None:
-    from resources.sealed import checked_passphrase
+    from resources.recovery.sealed import checked_passphrase
 
     return None if file is None else checked_passphrase(file.read_bytes())
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from elder_assets.scorecards import Standing
-    from resources.policy_preview import Preview
     from resources.store import Store
+    from resources.teams.policy_preview import Preview
 
 SCHEMA_VERSION = 1
 PLATFORM = "all"
@@ -111,7 +111,7 @@ def team_set(key: str, values: tuple[str, ...], is_preview: bool, reason: str, a
     import yaml
 
     from resources.settings import load_settings
-    from resources.team_settings import held_settings, preview_settings, save_settings, with_values
+    from resources.teams.settings import held_settings, preview_settings, save_settings, with_values
 
     pairs = []
     for text in values:
@@ -160,7 +160,7 @@ def initiative_add(  # noqa: PLR0917 - one parameter an option
     repositories: tuple[str, ...],
 ) -> None:
     """Make an initiative of TEAM; "all" is the platform, for all teams."""
-    from resources.initiatives import Wanted, make
+    from resources.teams.initiatives import Wanted, make
 
     given = [(kind, subject) for kind, subject in (("rule", rule), ("magic", magic), ("level", level)) if subject]
     if len(given) > 1 or (not given and least is None):
@@ -181,7 +181,7 @@ def initiative_list(key: str) -> None:
     """Show how far the initiatives of a team are."""
     from elder_assets.audit.initiatives import words
     from elder_assets.audit.report import plain
-    from resources.initiatives import seen_by
+    from resources.teams.initiatives import seen_by
 
     with _store() as store:
         seen = seen_by(store, store.team(key))
@@ -202,7 +202,7 @@ def initiative_list(key: str) -> None:
 @click.option("--reason", required=True, help="Why.")
 def initiative_withdraw(number: int, reason: str) -> None:
     """Give an initiative up; it stays with its history."""
-    from resources.initiatives import withdraw
+    from resources.teams.initiatives import withdraw
 
     with _store() as store:
         withdraw(store, number, by=operator(), reason=reason)
@@ -217,7 +217,7 @@ def initiative_withdraw(number: int, reason: str) -> None:
 @click.option("--reason", required=True, help="Why.")
 def initiative_change(number: int, deadline: dt.datetime | None, owner: str, title: str, reason: str) -> None:
     """Change title, owner or deadline of an initiative; what was there stays in its history."""
-    from resources.initiatives import change
+    from resources.teams.initiatives import change
 
     given = {"deadline": deadline.date() if deadline else None, "owner": owner, "title": title}
     with _store() as store:

@@ -10,7 +10,7 @@ from dagster import DagsterInstance
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, TickStatus
 from dagster._daemon.controller import all_daemons_healthy, get_daemon_statuses
 
-from resources.doctor import Check
+from resources.observability.doctor import Check
 from resources.settings import Settings
 
 TOLERANCE_SECONDS = 120.0

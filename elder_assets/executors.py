@@ -6,8 +6,8 @@ pay where one step alone is long: `ELDER_STEP_PODS` turns them on, for the tiers
 
 import dagster as dg
 
+from resources.runs.tiers import BY_NAME
 from resources.settings import load_settings
-from resources.tiers import BY_NAME
 
 
 def _create(context: dg.InitExecutorContext) -> dg.Executor:

@@ -38,12 +38,12 @@ from elder_assets.partitions import (
     findings_asset,
     match_partitions,
 )
-from resources.change_requests import judge
 from resources.dagster_resources import ElderResource
+from resources.deliveries.change_requests import judge
+from resources.deliveries.sweep import sweep as sweep_heads
 from resources.fleet import rescore_all
 from resources.git.circuit import guarded, host_of
 from resources.store.inbox import LOW
-from resources.sweep import sweep as sweep_heads
 
 CHECKED = [*(findings_asset(magic.name) for magic in catalogue().magics), "scores", SCORECARDS_ASSET]
 

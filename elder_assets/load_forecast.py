@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from elder_assets.audit.frames import LOAD, frame, validate
-from resources.run_limit import RunsForecast
+from resources.runs.limit import RunsForecast
 
 HOURS = 168
 WEEKS_MAX = 12

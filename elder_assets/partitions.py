@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from resources import tiers
+from resources.runs import tiers
 from resources.store import inbox
 
 REPOSITORY_PARTITIONS = "repository"

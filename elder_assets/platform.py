@@ -20,10 +20,10 @@ import yaml
 from elder_assets.partitions import AUDIT_JOB, HISTORY_JOB, QUALITY_JOB, REPOSITORY_PARTITIONS, match_partitions
 from resources.dagster_instance import STORAGE_VARIABLE, TABLES_IN_PUBLIC, write_instance
 from resources.git.repository import register_target
+from resources.observability.tracing import check_installed
 from resources.registry import add_known
 from resources.settings import Settings
 from resources.store import open_store
-from resources.tracing import check_installed
 
 STOP_SECONDS = 10
 

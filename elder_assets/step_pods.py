@@ -19,8 +19,8 @@ from dagster_k8s.job import UserDefinedDagsterK8sConfig
 from kubernetes.client import ApiException
 from urllib3.exceptions import HTTPError
 
-from resources.run_launcher import is_out_of_memory
-from resources.tiers import BY_NAME, KILLED_TAG, pod_of, raised
+from resources.runs.launcher import is_out_of_memory
+from resources.runs.tiers import BY_NAME, KILLED_TAG, pod_of, raised
 
 STEPS_AT_ONCE = 4
 logger = logging.getLogger(__name__)

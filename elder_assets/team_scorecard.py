@@ -13,7 +13,7 @@ from elder_assets.audit.policy import NO_POLICY, Level, LevelPolicy, levels_of, 
 from elder_assets.audit.ruler import default_ruler
 from elder_assets.scorecards import Past, scorecard, week_of
 from resources.store import Store
-from resources.team_standings import standings
+from resources.teams.standings import standings
 
 WEEKS_SHOWN = 52
 

@@ -31,7 +31,7 @@ from elder_assets.audit.policy import (
 )
 from elder_assets.audit.ruler import Ruler, default_ruler, load_ruler
 from elder_assets.audit.suppression import Applied, Problem, Suppression, apply, read_comment
-from resources.facts_cache import SqliteFactStore, open_facts
+from resources.facts.cache import SqliteFactStore, open_facts
 from resources.git.reader import GitSource
 from resources.git.repository import open_repository
 from resources.settings import Settings

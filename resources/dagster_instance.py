@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
+from resources.runs.tiers import HOST_TAG, TEAM_TAG
 from resources.settings import Settings
-from resources.tiers import HOST_TAG, TEAM_TAG
 
 STORAGE_VARIABLE = "ELDER_DATABASE_URL"
 TABLES_IN_PUBLIC = {"PGOPTIONS": "-c search_path=public"}
@@ -50,7 +50,7 @@ def run_coordinator(settings: Settings) -> dict[str, Any]:
     if not settings.forecast_runs_max:
         return {"module": "dagster.core.run_coordinator", "class": "QueuedRunCoordinator", "config": config}
     config |= {"max_concurrent_runs": settings.max_concurrent_runs, "forecast_runs_max": settings.forecast_runs_max}
-    return {"module": "resources.run_queue", "class": "ForecastRunCoordinator", "config": config}
+    return {"module": "resources.runs.queue", "class": "ForecastRunCoordinator", "config": config}
 
 
 def instance_document(settings: Settings) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def instance_document(settings: Settings) -> dict[str, Any]:
         document["storage"] = {"postgres": {"postgres_url": {"env": STORAGE_VARIABLE}}}
     if settings.kubernetes_namespace:
         document["run_launcher"] = {
-            "module": "resources.run_launcher",
+            "module": "resources.runs.launcher",
             "class": "TieredRunLauncher",
             "config": {
                 "job_namespace": settings.kubernetes_namespace,

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from resources.logs import set_up
-from resources.run_locks import hold
+from resources.observability.logs import set_up
+from resources.runs.locks import hold
 from resources.settings import Settings, load_settings
 from resources.store import Store, open_store
 

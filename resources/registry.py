@@ -27,6 +27,7 @@ from elder_assets.audit.errors import (
 from elder_assets.audit.facts.ci import system_of
 from elder_assets.audit.facts.grammars import languages
 from elder_assets.audit.policy import PROFILES
+from resources.deliveries.webhooks import webhook_secret
 from resources.git.address import PROTOCOLS, check_address, is_address, key_of_address
 from resources.git.commands import run
 from resources.git.mirror import mirror_folder, update_mirror
@@ -41,7 +42,6 @@ from resources.settings import Settings
 from resources.store import Store
 from resources.store.inbox import NORMAL, UPLOADS_ONLY
 from resources.store.projects import Project, ProjectTerms, Tier
-from resources.webhooks import webhook_secret
 
 LANGUAGES_SHOWN = 12
 TREE_ENTRIES_MAX = 500_000

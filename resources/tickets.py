@@ -14,13 +14,13 @@ from typing import Any
 from elder_assets.audit.errors import ConfigurationError, Conflict, ElderError, ProviderError
 from elder_assets.audit.finding_states import ACTIVE
 from elder_assets.audit.registry import catalogue
+from resources.deliveries.host_reports import host_of
 from resources.excerpts import SECRET_RULES
 from resources.git.address import is_address, key_of_address
 from resources.git.circuit import Circuits
 from resources.git.providers.issues import Issue, OpenedIssue, markdown_body
 from resources.git.providers.registry import provider_for
 from resources.git.web import Place, file_address, form_address, place_of
-from resources.host_reports import host_of
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.inbox import AuditTarget

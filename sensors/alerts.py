@@ -1,4 +1,4 @@
-"""Sensor: what happened since the last look is decided about, and what is due is sent (resources/alerting.py).
+"""Sensor: what happened since the last look is decided about, and what is due is sent (resources/alerting/dispatch.py).
 
 How far events were read stands in the results store, in the transaction of the decision; the cursor only shows it.
 """
@@ -7,13 +7,13 @@ import time
 
 import dagster as dg
 
-from resources.alerting import Delivered, Told, deliver, tell
+from resources.alerting.dispatch import Delivered, Told, deliver, tell
+from resources.alerting.self_watch import watch
 from resources.dagster_resources import ElderResource
-from resources.initiative_alerts import tell_initiatives
-from resources.self_watch import watch
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.alert_turns import MARK
+from resources.teams.initiative_alerts import tell_initiatives
 
 DAEMON = "daemon"
 """Whose heartbeat a tick is: where no daemon runs, no sensor ticks."""

@@ -19,12 +19,12 @@ from elder_assets.jobs import audit_job, judge_change
 from elder_assets.partitions import REPOSITORY
 from resources.dagster_resources import ElderResource
 from resources.git.circuit import host_of
-from resources.logs import about
+from resources.observability.logs import about
+from resources.observability.tracing import CARRIED, TRACE_TAG, Attribute, span
 from resources.settings import Settings
 from resources.standing import Standing, standing_of
 from resources.store import Store
 from resources.store.inbox import AuditTarget, InboxRow
-from resources.tracing import CARRIED, TRACE_TAG, Attribute, span
 from sensors.decisions import DECIDED_ACTIONS, Decision, Known, decide
 from sensors.reconciling import reconcile
 

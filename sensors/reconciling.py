@@ -12,7 +12,7 @@ import dagster as dg
 import msgspec
 
 from elder_assets.partitions import INBOX_TAG
-from resources.run_locks import forget, is_gone
+from resources.runs.locks import forget, is_gone
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.inbox import InboxRow

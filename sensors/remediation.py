@@ -12,9 +12,9 @@ import msgspec
 
 from elder_assets.audit.errors import ElderError
 from elder_assets.partitions import SWEEP_JOB
-from resources.alerts_in import NOTICE, REMEDIATION
+from resources.alerting.incoming import NOTICE, REMEDIATION
+from resources.alerting.remediation import remedy, tell_notice
 from resources.dagster_resources import ElderResource
-from resources.remediation import remedy, tell_notice
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.circuits import POSTPONED

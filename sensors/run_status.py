@@ -13,7 +13,7 @@ from elder_assets.audit.errors import RepositoryNotFound
 from elder_assets.jobs import audit_job, judge_change
 from elder_assets.partitions import INBOX_TAG
 from resources.dagster_resources import ElderResource
-from resources.tracing import TRACE_TAG, Attribute, record_run
+from resources.observability.tracing import TRACE_TAG, Attribute, record_run
 from sensors.reconciling import reconcile, why_failed
 
 RUNS_FAILED, RUNS_SUCCEEDED = "run_failed", "run_succeeded"

@@ -26,7 +26,7 @@ def test_a_package_is_imported_where_its_feature_is(package: str, path: str):
 
 
 @pytest.mark.parametrize(
-    ("module", "path"), [("dagster_k8s", "resources/run_launcher.py"), ("postgres", "resources/dagster_instance.py")]
+    ("module", "path"), [("dagster_k8s", "resources/runs/launcher.py"), ("postgres", "resources/dagster_instance.py")]
 )
 def test_production_launches_on_kubernetes_and_keeps_state_in_postgresql(module: str, path: str):
     assert module in (ROOT / path).read_text()

@@ -31,12 +31,12 @@ from resources.git.address import checked_key
 from resources.git.blame import introduced
 from resources.git.releases import releases_before
 from resources.git.repository import open_repository, register_target
-from resources.initiatives import Wanted, make, measure_all
 from resources.registry import add_known
 from resources.settings import Settings, load_settings
 from resources.store import Store, open_store
 from resources.store.findings import Observed
-from resources.team_settings import held_settings, save_settings, with_values
+from resources.teams.initiatives import Wanted, make, measure_all
+from resources.teams.settings import held_settings, save_settings, with_values
 
 ROOT = Path(__file__).resolve().parents[1]
 AUDITS = 9

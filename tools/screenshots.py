@@ -21,7 +21,7 @@ from resources.settings import load_settings
 from resources.store import Store, open_store
 from resources.store.pages import RepositoryFilter
 from resources.store.teams import Team
-from resources.team_settings import held_settings
+from resources.teams.settings import held_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = "/usr/bin/chromium"

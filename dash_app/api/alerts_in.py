@@ -14,7 +14,14 @@ from starlette.requests import ClientDisconnect
 from dash_app.api.errors import answer_to, problem
 from dash_app.api.webhooks import ANSWERS, read_body
 from elder_assets.audit.errors import ElderError
-from resources.alerts_in import REFUSED, alertmanager_alerts, check_authorization, check_signature, signed_alerts, take
+from resources.alerting.incoming import (
+    REFUSED,
+    alertmanager_alerts,
+    check_authorization,
+    check_signature,
+    signed_alerts,
+    take,
+)
 from resources.settings import Settings
 from resources.store import Store
 

@@ -18,7 +18,7 @@ from dash_app.api.projects import check_reference
 from elder_assets.audit.alert_events import Kind
 from elder_assets.audit.alerts import AlertRule, QuietHours, Urgency
 from elder_assets.audit.errors import AccessRefused, ConfigurationError, Conflict, DeliveryFailed, UnknownRecord
-from resources.alerting import send
+from resources.alerting.dispatch import send
 from resources.messages.catalogue import Language
 from resources.notifiers.messages import render_test
 from resources.notifiers.notifier import ChannelKind, Message

@@ -43,10 +43,10 @@ from elder_assets.audit.policy import PROFILES, read_policy
 from elder_assets.audit.registry import MAGIC_ORDER
 from elder_assets.audit.ruler import default_ruler
 from elder_assets.audit.team_settings import effective
-from resources import initiatives
 from resources.store import Store
 from resources.store.teams import Team
-from resources.team_settings import held_settings, preview_settings, save_settings, versions_of
+from resources.teams import initiatives
+from resources.teams.settings import held_settings, preview_settings, save_settings, versions_of
 
 router = APIRouter(prefix="/api/v1", tags=["teams"])
 HISTORY_MAX = 100

@@ -1,4 +1,4 @@
-"""Where git hosts deliver webhooks: bounds on size and time, then `resources.webhooks.receive`, then the answer.
+"""Where git hosts deliver webhooks: bounds on size and time, then `deliveries.webhooks.receive`, then the answer.
 
 A delivery is stored before it is answered; what it leads to is decided elsewhere.
 """
@@ -16,10 +16,10 @@ from starlette.requests import ClientDisconnect
 
 from dash_app.api.errors import answer_to, problem
 from elder_assets.audit.errors import ElderError, WebhookRejected
+from resources.deliveries.webhooks import receive
 from resources.git.providers.payloads import inert
 from resources.settings import Settings
 from resources.store import Store
-from resources.webhooks import receive
 
 LOG = logging.getLogger("elder.webhooks")
 BODY_BYTES_MAX = 25 * 1024 * 1024

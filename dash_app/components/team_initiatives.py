@@ -19,10 +19,10 @@ from elder_assets.audit.initiatives import TITLE_CHARACTERS_MAX, Goal, Point
 from elder_assets.audit.policy import LEVELS
 from elder_assets.audit.report import plain
 from elder_assets.audit.ruler import default_ruler
-from resources.initiatives import NAME_CHARACTERS_MAX, REASON_CHARS_MIN, Seen, seen_by
 from resources.messages.catalogue import level_name, magic_name
 from resources.store.initiatives import Initiative, InitiativeEvent
 from resources.store.teams import Team
+from resources.teams.initiatives import NAME_CHARACTERS_MAX, REASON_CHARS_MIN, Seen, seen_by
 
 ADD = "POST /api/v1/teams/{}/initiatives"
 LEFT_SHOWN = 12

@@ -30,9 +30,9 @@ from elder_assets.audit.team_settings import (
     settings_of,
 )
 from resources.messages.catalogue import level_name, magic_name, status_name
-from resources.policy_preview import Preview, Previewed, Side
 from resources.store.teams import Team
-from resources.team_settings import (
+from resources.teams.policy_preview import Preview, Previewed, Side
+from resources.teams.settings import (
     REASON_CHARS_MAX,
     REASON_CHARS_MIN,
     Held,

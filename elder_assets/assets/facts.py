@@ -14,7 +14,7 @@ from elder_assets.audit.registry import catalogue
 from elder_assets.checks.inside_run import COVERAGE, checked, coverage_result
 from elder_assets.partitions import FITS_TAG, OWNERS, REPOSITORY, SOURCE_GROUP
 from resources.dagster_resources import ElderResource
-from resources.tiers import Measured, fitting_tier
+from resources.runs.tiers import Measured, fitting_tier
 
 VERSIONS = ",".join(f"{e.name}.{e.version}" for e in catalogue().extractors())
 

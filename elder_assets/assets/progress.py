@@ -23,9 +23,9 @@ from elder_assets.audit.registry import catalogue
 from elder_assets.audit.scoring import rounded
 from elder_assets.partitions import BRANCH_TAG, COMMIT_TAG, INBOX_TAG, KIND_TAG
 from resources.audits import Terms, open_source
-from resources.change_requests import Judged
-from resources.host_reports import STATES, Report, link_to, tell
-from resources.logs import about
+from resources.deliveries.change_requests import Judged
+from resources.deliveries.host_reports import STATES, Report, link_to, tell
+from resources.observability.logs import about
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.findings import Observed

@@ -16,7 +16,7 @@ from elder_assets.partitions import OWNERS, RESULTS_GROUP, SCORECARDS_ASSET, TEA
 from elder_assets.scorecards import standing_of
 from elder_assets.team_scorecard import make_scorecard, team_terms
 from resources.dagster_resources import ElderResource
-from resources.initiatives import measure_all
+from resources.teams.initiatives import measure_all
 
 
 @dg.asset(

@@ -25,16 +25,16 @@ from elder_assets.audit.judgement import verdict_of
 from elder_assets.audit.model import Finding, audit_key
 from resources.audits import Terms, base_ruler, central_policy, judge_opened, open_source, terms_for
 from resources.dagster_resources import ElderResource
-from resources.facts_cache import open_facts
+from resources.facts.cache import open_facts
 from resources.git.blame import introduced
 from resources.git.circuit import guarded, host_of
 from resources.git.mirror import has_commit
 from resources.git.reader import GitSource
 from resources.git.releases import releases_before
 from resources.git.repository import open_repository
-from resources.logs import about
+from resources.observability.logs import about
+from resources.observability.tracing import TRACE_TAG, Attribute, Span, of_run, span
 from resources.settings import Settings
-from resources.tracing import TRACE_TAG, Attribute, Span, of_run, span
 
 LOG = logging.getLogger("elder.audits")
 

@@ -1,4 +1,4 @@
-"""Words for what Elder tells of itself: which signal, how much, and what to do (resources/self_watch.py)."""
+"""Words for what Elder tells of itself: which signal, how much, and what to do (resources/alerting/self_watch.py)."""
 
 from __future__ import annotations
 

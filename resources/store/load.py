@@ -7,7 +7,7 @@ import datetime as dt
 import msgspec
 import sqlalchemy as sa
 
-from resources.run_limit import RunsForecast
+from resources.runs.limit import RunsForecast
 from resources.store import tables
 from resources.store.database import Database
 

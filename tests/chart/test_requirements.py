@@ -25,8 +25,8 @@ from rendered_chart import (
 )
 
 from resources.dagster_instance import instance_document
+from resources.runs.tiers import TIERS, run_tags
 from resources.settings import load_settings
-from resources.tiers import TIERS, run_tags
 
 pytestmark = pytest.mark.xdist_group("chart")
 USER = 10001

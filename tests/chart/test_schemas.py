@@ -13,7 +13,7 @@ import referencing.jsonschema
 from rendered_chart import MISSING, OPERATOR, TOOLS, VALUES, Render, instance_of
 from test_requirements import made_job
 
-from resources.tiers import TIERS, run_tags
+from resources.runs.tiers import TIERS, run_tags
 
 pytestmark = pytest.mark.xdist_group("chart")
 

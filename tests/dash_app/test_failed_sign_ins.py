@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from dash_app import failed_sign_ins
 from dash_app.app import create_app
 from dash_app.failed_sign_ins import FailedSignIns, network_of
-from resources.self_watch import SignInFailures, watch
+from resources.alerting.self_watch import SignInFailures, watch
 from resources.settings import Settings
 from resources.store import Store
 

@@ -17,7 +17,7 @@ from elder_assets.partitions import match_partitions
 from resources.dagster_instance import instance_document, write_instance
 from resources.dagster_resources import ElderResource
 from resources.registry import add_known
-from resources.run_launcher import TieredRunLauncher
+from resources.runs.launcher import TieredRunLauncher
 from resources.settings import load_settings
 from resources.store import open_store
 

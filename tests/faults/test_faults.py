@@ -26,7 +26,8 @@ from shared_audits import KEY, RULER, check_whole, observed, verdict
 
 from elder_assets.audit.errors import StoreError
 from elder_assets.cli import elder
-from resources import doctor, recovery
+from resources.observability import doctor
+from resources.recovery import backups
 from resources.settings import Settings
 from resources.store import Store, open_store, tables
 
@@ -299,7 +300,7 @@ def test_a_corrupt_page_is_found_and_the_backup_brings_everything_back(tmp_path:
         with open_store(settings.store_url) as store:
             store.add_repository(KEY, "x")
         repeat(settings.store_url, number)
-    path, _ = recovery.make_backup(settings, tmp_path / "backups")
+    path, _ = backups.make_backup(settings, tmp_path / "backups")
     file = settings.home / "elder.db"
     with sqlite3.connect(file) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -309,12 +310,12 @@ def test_a_corrupt_page_is_found_and_the_backup_brings_everything_back(tmp_path:
             raw.write(os.urandom(4096))
     assert "failed" in {check.state for check in doctor.examine(settings)}
     with pytest.raises(StoreError):
-        recovery.make_backup(settings, tmp_path / "worse")
+        backups.make_backup(settings, tmp_path / "worse")
     for part in settings.home.glob("elder.db*"):
         part.rename(tmp_path / part.name)
-    engine = recovery.make_engine(sa.make_url(settings.store_url))
-    with recovery.open_archive(path) as archive:
-        recovery.restore_rows(archive, engine)
+    engine = backups.make_engine(sa.make_url(settings.store_url))
+    with backups.open_archive(path) as archive:
+        backups.restore_rows(archive, engine)
     engine.dispose()
     with open_store(settings.store_url) as store:
         assert check_whole(store, {1, 2}, {1, 2}) == {1, 2}

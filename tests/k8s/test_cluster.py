@@ -17,7 +17,7 @@ from procluster.network import API_ADDRESS, API_PORT, METADATA, Refused
 from procluster.objects import Object, labels_of
 from procluster.policies import End
 
-from resources.janitor import GRACE_SECONDS
+from resources.runs.janitor import GRACE_SECONDS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.platform, pytest.mark.postgres, pytest.mark.slow]
 ONCE = [("INT001", "shop/tax.py", 1)]

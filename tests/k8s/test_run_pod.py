@@ -131,7 +131,7 @@ def launched(installation: Installation, instance: dg.DagsterInstance) -> tuple[
     from dagster._core.launcher import LaunchRunContext
 
     from elder_assets.definitions import defs
-    from resources.run_launcher import TieredRunLauncher
+    from resources.runs.launcher import TieredRunLauncher
 
     recorder = Recorder()
     config = instance_of(installation.objects)["run_launcher"]["config"]

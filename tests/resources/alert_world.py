@@ -20,7 +20,7 @@ from elder_assets.audit.model import Finding, RuleOutcome, Severity, Status, Tie
 from elder_assets.audit.report import finding_json
 from elder_assets.audit.scoring import score_magic
 from elder_assets.audit.suppression import Suppression, apply
-from resources.alerting import Delivered, deliver, tell
+from resources.alerting.dispatch import Delivered, deliver, tell
 from resources.secrets import Secrets
 from resources.settings import Settings, load_settings
 from resources.store import Store

@@ -32,8 +32,8 @@ from test_store import RULER, url
 from elder_assets.audit.alerts import QuietHours
 from elder_assets.audit.model import Severity
 from elder_assets.audit.suppression import suppression
-from resources import alerting
-from resources.alerting import Delivered, deliver, tell
+from resources.alerting import dispatch
+from resources.alerting.dispatch import Delivered, deliver, tell
 from resources.settings import Settings
 from resources.store import Store, open_store
 from resources.store.alert_turns import AlertTurn
@@ -163,7 +163,7 @@ def test_what_happened_before_there_was_a_rule_is_no_news(store, home, receiver)
 def test_change_request_audits_are_passed_over(store, home, receiver):
     world(store, rule("status_changed"), rule("critical_finding"))
     store.record(audited("1", finding("a")), RULER.document(), kind="change_request")
-    assert alerting.tell(store, home, NOW).read == 0
+    assert dispatch.tell(store, home, NOW).read == 0
     assert store.alert_marks().audits == store.settled_marks().audits > 0
 
 
@@ -252,7 +252,7 @@ def test_back_off_doubles_and_ends_loudly(store, home, receiver, caplog):
         now += waits[-1]
     assert [round(wait, -1) if wait > 100 else wait for wait in waits[:8]] == [5, 10, 20, 40, 80, 160, 320, 640]
     assert waits[8:11] == [900, 900, 900]
-    assert len(receiver.requests) == alerting.ATTEMPTS_MAX
+    assert len(receiver.requests) == dispatch.ATTEMPTS_MAX
     assert states(store) == ["given up"]
     assert "no other channel can tell of it" in caplog.text
 
@@ -326,9 +326,9 @@ def test_a_death_after_the_claim_is_made_good_when_it_lapses(store, home, receiv
     world(store, rule())
     judge(store, 7, finding("a"))
     tell(store, home, NOW)
-    store.claim_notices(store.due_notices(NOW, 10), NOW, NOW + alerting.CLAIM_SECONDS)
+    store.claim_notices(store.due_notices(NOW, 10), NOW, NOW + dispatch.CLAIM_SECONDS)
     assert turn(store, home, receiver, NOW + 5) == Delivered()
-    assert turn(store, home, receiver, NOW + alerting.CLAIM_SECONDS) == Delivered(sent=1)
+    assert turn(store, home, receiver, NOW + dispatch.CLAIM_SECONDS) == Delivered(sent=1)
 
 
 def test_two_at_once_do_not_double(store, url, home, receiver, clock):
@@ -350,7 +350,7 @@ def test_two_at_once_do_not_double(store, url, home, receiver, clock):
 
 DIES = """
 import os, signal, sys
-from resources.alerting import tell
+from resources.alerting.dispatch import tell
 from resources.settings import load_settings
 from resources.store import open_store
 from resources.store.alert_turns import AlertTurn

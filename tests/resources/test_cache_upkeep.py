@@ -12,8 +12,8 @@ from test_same_result import Shop, basket, judged
 
 from elder_assets.audit.facts.extraction import BlobKey
 from elder_assets.cli import elder
-from resources.cache_upkeep import all_stats, cache_files, prune_all, verify
-from resources.facts_cache import SqliteFactStore
+from resources.facts.cache import SqliteFactStore
+from resources.facts.upkeep import all_stats, cache_files, prune_all, verify
 from resources.settings import Settings, load_settings
 
 

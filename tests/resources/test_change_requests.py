@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from elder_assets.audit.errors import UnknownRevision
-from resources.change_requests import Sides, _chosen, sides_of
+from resources.deliveries.change_requests import Sides, _chosen, sides_of
 from resources.settings import Settings
 from resources.store.inbox import AuditTarget
 

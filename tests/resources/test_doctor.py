@@ -18,9 +18,9 @@ from click.testing import CliRunner
 from filled import fill
 
 from elder_assets.cli import elder
-from resources import doctor
-from resources.doctor import Check
-from resources.facts_cache import SqliteFactStore
+from resources.facts.cache import SqliteFactStore
+from resources.observability import doctor
+from resources.observability.doctor import Check
 from resources.settings import Settings
 from resources.store import Store, open_store, tables
 from resources.store.database import make_engine

@@ -19,10 +19,11 @@ from test_same_result import Shop, basket, plain
 
 from elder_assets.audit.errors import ConfigurationError, StoreError
 from elder_assets.audit.judgement import Judged
-from resources import facts_depot, remediation
+from resources.alerting import remediation
 from resources.audits import judge_opened, open_source, ruler_for
-from resources.facts_cache import SqliteFactStore
-from resources.facts_depot import FactsDepot
+from resources.facts import depot
+from resources.facts.cache import SqliteFactStore
+from resources.facts.depot import FactsDepot
 from resources.settings import Settings, load_settings
 
 pytestmark = pytest.mark.platform
@@ -138,7 +139,7 @@ def test_sizes_are_bounded_both_ways(
     pods: Pods, shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     pods.audit(shop)
-    monkeypatch.setattr(facts_depot, "BYTES_MAX", 1000)
+    monkeypatch.setattr(depot, "BYTES_MAX", 1000)
     with pytest.raises(StoreError, match="more than 1000 bytes"):
         FactsDepot(pods.depot).pull(KEY, pods.folder / "here.db")
     assert not list(pods.folder.glob("*here.db*"))

@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 from test_store import KEY, RULER, verdict
 
-from resources import figures
-from resources.figures import Figures
+from resources.observability import figures
+from resources.observability.figures import Figures
 from resources.settings import Settings
 from resources.store import Store, open_store, tables
 

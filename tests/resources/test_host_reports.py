@@ -10,8 +10,8 @@ import httpx
 import msgspec
 import pytest
 
-from resources import host_reports
-from resources.host_reports import Report, tell
+from resources.deliveries import host_reports
+from resources.deliveries.host_reports import Report, tell
 from resources.secrets import Secrets
 from resources.settings import Settings
 from resources.store.inbox import AuditTarget

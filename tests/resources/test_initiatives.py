@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from elder_assets.audit.alerts import AlertRule
 from elder_assets.audit.errors import ConfigurationError, Conflict
-from resources import initiatives
-from resources.initiative_alerts import tell_initiatives
-from resources.initiatives import Wanted
 from resources.store import Store, open_store, tables
+from resources.teams import initiatives
+from resources.teams.initiative_alerts import tell_initiatives
+from resources.teams.initiatives import Wanted
 
 START = dt.datetime(2026, 3, 4, 12, tzinfo=dt.UTC)
 LAST = dt.date(2026, 4, 30)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from elder_assets import cli_janitor
 from elder_assets.audit.errors import ConfigurationError, ProviderError
 from elder_assets.cli import elder
-from resources.janitor import REMOVED_MAX, RunState, orphans
+from resources.runs.janitor import REMOVED_MAX, RunState, orphans
 
 NOW = dt.datetime(2026, 3, 2, 12, 0, tzinfo=dt.UTC)
 RUN = "5f0e1a52-8f0e-4a53-9a6e-0d3c1a2b4c5d"

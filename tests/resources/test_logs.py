@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from elder_assets.audit.errors import ConfigurationError
-from resources.logs import OURS, JsonLines, about, set_up
+from resources.observability.logs import OURS, JsonLines, about, set_up
 from resources.secrets import Secret
 from resources.settings import Settings, load_settings
 

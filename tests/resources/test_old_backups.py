@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from elder_assets.audit.errors import StoreError
-from resources.old_backups import Keeping, let_go, surplus
+from resources.recovery.old_backups import Keeping, let_go, surplus
 
 NOW = dt.datetime(2026, 6, 15, 12, 0, tzinfo=dt.UTC)
 

@@ -16,10 +16,10 @@ from elder_assets.audit.ruler import default_ruler
 from elder_assets.audit.team_settings import merged
 from elder_assets.team_scorecard import make_scorecard
 from resources.audits import central_policy, judge_opened, open_source, plain_and_shown, terms_for, today
-from resources.policy_preview import Preview, preview
 from resources.settings import Settings
 from resources.store import Store, open_store, tables
 from resources.store.findings import Observed
+from resources.teams.policy_preview import Preview, preview
 
 OWN = default_ruler()
 KEY = "local/basket"

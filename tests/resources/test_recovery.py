@@ -19,7 +19,7 @@ from filled import fill
 
 from elder_assets.audit.errors import ConfigurationError, ElderError, StoreError
 from elder_assets.cli import elder
-from resources import recovery, sealed
+from resources.recovery import backups, sealed
 from resources.settings import Settings, load_settings
 from resources.store import copying, open_store, tables
 from resources.store.database import make_engine, migrate
@@ -91,10 +91,10 @@ def rows_of(settings: Settings) -> dict[str, list[str]]:
 def restore(path: Path, settings: Settings, passphrase: bytes | None = None) -> None:
     engine = make_engine(sa.make_url(settings.store_url))
     try:
-        with recovery.open_archive(path, passphrase) as archive:
-            recovery.check_place(archive, settings)
-            recovery.restore_rows(archive, engine)
-            recovery.restore_files(archive, settings)
+        with backups.open_archive(path, passphrase) as archive:
+            backups.check_place(archive, settings)
+            backups.restore_rows(archive, engine)
+            backups.restore_files(archive, settings)
     finally:
         engine.dispose()
 
@@ -102,7 +102,7 @@ def restore(path: Path, settings: Settings, passphrase: bytes | None = None) -> 
 def test_every_row_comes_back_from_and_into_either_database(
     filled_place: Settings, empty_place: Settings, tmp_path: Path
 ):
-    path, manifest = recovery.make_backup(filled_place, tmp_path / "backups", PASSPHRASE)
+    path, manifest = backups.make_backup(filled_place, tmp_path / "backups", PASSPHRASE)
     assert {table.name: table.rows for table in manifest.tables} == dict.fromkeys(tables.METADATA.tables, ROWS)
     restore(path, empty_place, PASSPHRASE)
     assert rows_of(empty_place) == rows_of(filled_place)
@@ -112,9 +112,9 @@ def test_every_row_comes_back_from_and_into_either_database(
 
 
 def test_verifying_leaves_no_trace(filled_place: Settings, tmp_path: Path):
-    path, _ = recovery.make_backup(filled_place, tmp_path / "backups")
+    path, _ = backups.make_backup(filled_place, tmp_path / "backups")
     before = rows_of(filled_place)
-    assert recovery.verify(path, filled_place).rows == ROWS * len(tables.METADATA.tables)
+    assert backups.verify(path, filled_place).rows == ROWS * len(tables.METADATA.tables)
     assert rows_of(filled_place) == before
     if filled_place.database_url:
         engine = sa.create_engine(filled_place.database_url)
@@ -138,8 +138,8 @@ def test_a_backup_is_one_moment_while_others_write(filled_place: Settings, tmp_p
     writer.start()
     try:
         for _ in range(3):
-            path, manifest = recovery.make_backup(filled_place, tmp_path / "backups")
-            recovery.verify(path, filled_place)
+            path, manifest = backups.make_backup(filled_place, tmp_path / "backups")
+            backups.verify(path, filled_place)
             counts = {table.name: table.rows for table in manifest.tables}
             assert counts["repositories"] - counts["repository_aliases"] in {0, 1}
             path.unlink()
@@ -149,7 +149,7 @@ def test_a_backup_is_one_moment_while_others_write(filled_place: Settings, tmp_p
 
 
 def test_a_place_with_rows_is_refused_and_stays_as_it_was(small: Settings, tmp_path: Path):
-    path, _ = recovery.make_backup(small, tmp_path)
+    path, _ = backups.make_backup(small, tmp_path)
     before = rows_of(small)
     with pytest.raises(StoreError, match="only an empty store is filled"):
         restore(path, small)
@@ -157,10 +157,10 @@ def test_a_place_with_rows_is_refused_and_stays_as_it_was(small: Settings, tmp_p
 
 
 def test_the_server_key_travels_in_sealed_files_only(small: Settings, tmp_path: Path):
-    plain, manifest = recovery.make_backup(small, tmp_path / "plain")
+    plain, manifest = backups.make_backup(small, tmp_path / "plain")
     assert [file.name for file in manifest.files] == []
     assert b"k" * 64 not in plain.read_bytes()
-    path, _ = recovery.make_backup(small, tmp_path / "sealed", PASSPHRASE)
+    path, _ = backups.make_backup(small, tmp_path / "sealed", PASSPHRASE)
     new = place(tmp_path / "new")
     restore(path, new, PASSPHRASE)
     assert (new.home / "server.key").read_text() == "k" * 64
@@ -168,7 +168,7 @@ def test_the_server_key_travels_in_sealed_files_only(small: Settings, tmp_path: 
 
 
 def test_another_server_key_is_not_replaced(small: Settings, tmp_path: Path):
-    path, _ = recovery.make_backup(small, tmp_path, PASSPHRASE)
+    path, _ = backups.make_backup(small, tmp_path, PASSPHRASE)
     new = place(tmp_path / "new")
     new.home.mkdir()
     (new.home / "server.key").write_text("m" * 64)
@@ -183,28 +183,28 @@ def test_files_of_a_dagster_instance_come_back(small: Settings, tmp_path: Path):
     with sqlite3.connect(file) as connection:
         connection.execute("CREATE TABLE runs (id INTEGER)")
         connection.execute("INSERT INTO runs VALUES (42)")
-    path, manifest = recovery.make_backup(small, tmp_path / "backups")
+    path, manifest = backups.make_backup(small, tmp_path / "backups")
     assert manifest.dagster == "files"
     new = place(tmp_path / "new")
     restore(path, new)
     with sqlite3.connect(new.dagster_home / "history" / "runs.db") as connection:
         assert connection.execute("SELECT id FROM runs").fetchall() == [(42,)]
-    with pytest.raises(StoreError, match="holds a Dagster instance already"), recovery.open_archive(path) as archive:
-        recovery.check_place(archive, new)
+    with pytest.raises(StoreError, match="holds a Dagster instance already"), backups.open_archive(path) as archive:
+        backups.check_place(archive, new)
 
 
 def test_settings_are_named_and_their_values_left_out(tmp_path: Path):
     secret = "s" * 40
     settings = load_settings({"ELDER_HOME": str(tmp_path / "home"), "ELDER_SECRET_KEY": secret})
     open_store(settings.store_url).close()
-    path, manifest = recovery.make_backup(settings, tmp_path)
+    path, manifest = backups.make_backup(settings, tmp_path)
     assert manifest.settings == ("ELDER_HOME", "ELDER_SECRET_KEY")
     with zipfile.ZipFile(path) as content:
         assert not any(secret.encode() in content.read(name) for name in content.namelist())
 
 
 def test_a_backup_is_readable_by_its_owner_alone(small: Settings, tmp_path: Path):
-    path, _ = recovery.make_backup(small, tmp_path / "backups")
+    path, _ = backups.make_backup(small, tmp_path / "backups")
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(path.parent.iterdir()) == [path]
 
@@ -213,9 +213,9 @@ def test_a_backup_that_fails_leaves_no_file(small: Settings, tmp_path: Path, mon
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(recovery, "_write_dagster", fail)
+    monkeypatch.setattr(backups, "_write_dagster", fail)
     with pytest.raises(StoreError, match=r"cannot be written to .*: No space left on device"):
-        recovery.make_backup(small, tmp_path / "backups", PASSPHRASE)
+        backups.make_backup(small, tmp_path / "backups", PASSPHRASE)
     assert list((tmp_path / "backups").iterdir()) == []
 
 
@@ -242,7 +242,7 @@ def flip(content: bytes, at: int) -> bytes:
 def test_a_damaged_file_is_refused_before_anything_is_written(
     small: Settings, tmp_path: Path, damage: Callable[[bytes], bytes], passphrase: bytes | None
 ):
-    path, _ = recovery.make_backup(small, tmp_path / "backups", passphrase)
+    path, _ = backups.make_backup(small, tmp_path / "backups", passphrase)
     path.write_bytes(damage(path.read_bytes()))
     new = place(tmp_path / "new")
     with pytest.raises(StoreError):
@@ -251,24 +251,24 @@ def test_a_damaged_file_is_refused_before_anything_is_written(
 
 
 def test_a_wrong_passphrase_says_so(small: Settings, tmp_path: Path):
-    path, _ = recovery.make_backup(small, tmp_path, PASSPHRASE)
+    path, _ = backups.make_backup(small, tmp_path, PASSPHRASE)
     with pytest.raises(StoreError, match="the passphrase is wrong"):
         restore(path, place(tmp_path / "new"), b"another passphrase")
 
 
 def test_a_sealed_file_asks_for_its_passphrase(small: Settings, tmp_path: Path):
-    path, _ = recovery.make_backup(small, tmp_path, PASSPHRASE)
+    path, _ = backups.make_backup(small, tmp_path, PASSPHRASE)
     with pytest.raises(ConfigurationError, match="passphrase-file"):
         restore(path, place(tmp_path / "new"))
 
 
 def rewritten(path: Path, change: Callable[[dict[str, object]], None]) -> Path:
     """The same archive with another manifest."""
-    other = path.with_name("other" + recovery.SUFFIX)
+    other = path.with_name("other" + backups.SUFFIX)
     with zipfile.ZipFile(path) as content, zipfile.ZipFile(other, "w") as out:
         for name in content.namelist():
             data = content.read(name)
-            if name == recovery.MANIFEST:
+            if name == backups.MANIFEST:
                 manifest = json.loads(data)
                 change(manifest)
                 data = json.dumps(manifest).encode()
@@ -277,14 +277,14 @@ def rewritten(path: Path, change: Callable[[dict[str, object]], None]) -> Path:
 
 
 def test_a_backup_of_a_newer_elder_is_refused(small: Settings, tmp_path: Path):
-    path, _ = recovery.make_backup(small, tmp_path)
+    path, _ = backups.make_backup(small, tmp_path)
     newer = rewritten(path, lambda manifest: manifest.update(revision="0999", elder="9.9"))
     with pytest.raises(StoreError, match=r"Elder 9\.9 made this backup, with schema 0999"):
         restore(newer, place(tmp_path / "new"))
 
 
 def test_a_table_that_is_not_what_the_manifest_says_is_named(small: Settings, tmp_path: Path):
-    path, _ = recovery.make_backup(small, tmp_path)
+    path, _ = backups.make_backup(small, tmp_path)
 
     def change(manifest: dict[str, object]) -> None:
         findings = next(table for table in manifest["tables"] if table["name"] == "findings")
@@ -295,14 +295,14 @@ def test_a_table_that_is_not_what_the_manifest_says_is_named(small: Settings, tm
 
 
 def test_a_file_name_cannot_lead_outside(small: Settings, tmp_path: Path):
-    path, _ = recovery.make_backup(small, tmp_path)
-    other = path.with_name("evil" + recovery.SUFFIX)
+    path, _ = backups.make_backup(small, tmp_path)
+    other = path.with_name("evil" + backups.SUFFIX)
     name = "dagster/../../../../escaped"
     digest = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"  # of the letter a
     with zipfile.ZipFile(path) as content, zipfile.ZipFile(other, "w") as out:
         for entry in content.namelist():
             data = content.read(entry)
-            if entry == recovery.MANIFEST:
+            if entry == backups.MANIFEST:
                 manifest = json.loads(data)
                 manifest["files"] = [{"name": name, "bytes": 1, "sha256": digest}]
                 data = json.dumps(manifest).encode()
@@ -322,7 +322,7 @@ def test_a_damaged_store_is_not_backed_up(small: Settings, tmp_path: Path):
         raw.seek(4096 * (size // 4096 // 2))
         raw.write(os.urandom(4096))
     with pytest.raises(StoreError, match=r"damaged|malformed"):
-        recovery.make_backup(small, tmp_path / "backups")
+        backups.make_backup(small, tmp_path / "backups")
     assert not list((tmp_path / "backups").iterdir())
 
 
@@ -408,7 +408,7 @@ def test_a_good_backup_is_noted_with_the_moment_that_it_holds(small: Settings):
         assert store.last_backup() is None
         run("backup", home=small.home)
         (path,) = (small.home / "backups").iterdir()
-        with recovery.open_archive(path) as archive:
+        with backups.open_archive(path) as archive:
             assert store.last_backup() == archive.manifest.made_at
 
 
@@ -421,10 +421,10 @@ def test_a_backup_that_fails_its_check_counts_for_nothing_and_nothing_goes(
     for name in names:
         (folder / name).write_text("old")
 
-    def damaged(_self: recovery.Archive) -> None:
+    def damaged(_self: backups.Archive) -> None:
         raise StoreError("the backup is damaged: table teams is not what its manifest says")
 
-    monkeypatch.setattr(recovery.Archive, "check", damaged)
+    monkeypatch.setattr(backups.Archive, "check", damaged)
     with pytest.raises(StoreError, match="is damaged"):
         run("backup", "--keep-hours", "1", "--keep-days", "1", home=small.home)
     (new,) = {file.name for file in folder.iterdir()} - names
@@ -475,7 +475,7 @@ def test_dagsters_own_tables_come_back_in_postgresql(
         instance.add_dynamic_partitions("repository", ["example.org/a/b"])
     settings = place(tmp_path / "home", empty_postgres)
     open_store(empty_postgres).close()
-    path, manifest = recovery.make_backup(settings, tmp_path)
+    path, manifest = backups.make_backup(settings, tmp_path)
     assert manifest.dagster == "postgresql"
 
     result = CliRunner().invoke(
@@ -491,6 +491,6 @@ def test_dagsters_own_tables_come_back_in_postgresql(
 
 
 def test_the_manifest_reads_back(small: Settings, tmp_path: Path):
-    path, manifest = recovery.make_backup(small, tmp_path)
-    with recovery.open_archive(path) as archive:
+    path, manifest = backups.make_backup(small, tmp_path)
+    with backups.open_archive(path) as archive:
         assert msgspec.structs.asdict(archive.manifest) == msgspec.structs.asdict(manifest)

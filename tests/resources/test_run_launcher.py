@@ -14,7 +14,7 @@ from dagster._core.launcher import LaunchRunContext  # noqa: E402
 from dagster._core.test_utils import create_run_for_test, instance_for_test  # noqa: E402
 from kubernetes import client  # noqa: E402
 
-from resources.run_launcher import TieredRunLauncher, is_out_of_memory  # noqa: E402
+from resources.runs.launcher import TieredRunLauncher, is_out_of_memory  # noqa: E402
 
 pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
 KUBECONFIG = """

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from elder_assets.audit.errors import ConfigurationError
-from resources import doctor
 from resources.dagster_instance import instance_document
-from resources.figures import Figures
-from resources.run_limit import HOURS, RunsForecast, run_limit
+from resources.observability import doctor
+from resources.observability.figures import Figures
+from resources.runs.limit import HOURS, RunsForecast, run_limit
 from resources.settings import Settings, load_settings
 from resources.store import Store, open_store
 
@@ -140,11 +140,11 @@ def test_the_daemon_takes_a_changed_limit_in_its_next_round(
     from dagster._core.test_utils import create_run_for_test
     from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
-    from resources import run_queue
+    from resources.runs import queue
 
     monkeypatch.setenv("ELDER_HOME", str(settings.home))
     monkeypatch.setenv("ELDER_DATABASE_URL", "")
-    monkeypatch.setattr(run_queue, "REFRESH_SECONDS", 0)
+    monkeypatch.setattr(queue, "REFRESH_SECONDS", 0)
     document = instance_document(settings)
     origin = RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("elder"), "elder"), "audit")
     launcher = {"module": "dagster._core.test_utils", "class": "MockedRunLauncher"}
@@ -168,7 +168,7 @@ def test_the_daemon_takes_a_changed_limit_in_its_next_round(
         store.keep_runs_forecast(now_needs(4, age_hours=72))
         assert len(round_of_the_queue()) == 2
         coordinator = instance.run_coordinator
-        monkeypatch.setattr(run_queue, "open_store", _refused)
+        monkeypatch.setattr(queue, "open_store", _refused)
         coordinator.dispose()
         assert len(round_of_the_queue()) == 2
         assert coordinator.limit().reason.startswith("the store cannot be read")

@@ -9,8 +9,8 @@ import pytest
 from alert_world import NOW, rule, settings, world
 from test_store import store, url
 
-from resources import self_watch
-from resources.self_watch import (
+from resources.alerting import self_watch
+from resources.alerting.self_watch import (
     Sample,
     SignInFailures,
     alert_lag,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from elder_assets.audit.errors import ConfigurationError
-from resources import change_requests, sweep
+from resources.deliveries import change_requests, sweep
 from resources.git import repository
 from resources.git.credentials import sign_in
 from resources.git.remote import RemoteHead

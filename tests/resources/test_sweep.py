@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from elder_assets.audit.errors import CheckoutFailed
+from resources.deliveries.sweep import sweep
 from resources.registry import add_known
 from resources.settings import Settings
 from resources.store import Store, open_store
 from resources.store.inbox import AuditTarget
-from resources.sweep import sweep
 
 TODAY = dt.datetime(2026, 3, 3, 1, tzinfo=dt.UTC)
 HEAD = "a" * 40

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from resources.tiers import BY_NAME, TIERS, Measured, chosen_tier, fitting_tier, needed_mib, raised, run_tags
+from resources.runs.tiers import BY_NAME, TIERS, Measured, chosen_tier, fitting_tier, needed_mib, raised, run_tags
 
 WISHED_MIB = {"micro": 128, "small": 512, "medium": 1024, "large": 4096, "xlarge": 8192, "gpu": 8192}
 SEEN = [  # (files, MB of the tree, commits, peak MB of an audit and its git processes); docs/kubernetes.md

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from resources.alerting import Delivered, Told
+from resources.alerting.dispatch import Delivered, Told
 from resources.dagster_resources import ElderResource
 from sensors.alerts import alert_sensor, said
 

@@ -18,8 +18,9 @@ dg = pytest.importorskip("dagster")
 from shop_host import KEY, commit  # noqa: E402
 
 from elder_assets.definitions import defs  # noqa: E402
-from resources import host_reports, run_locks  # noqa: E402
 from resources.dagster_resources import ElderResource  # noqa: E402
+from resources.deliveries import host_reports  # noqa: E402
+from resources.runs import locks  # noqa: E402
 from resources.settings import load_settings  # noqa: E402
 from resources.store import Store, tables  # noqa: E402
 from resources.store.inbox import InboxRow  # noqa: E402
@@ -359,7 +360,7 @@ def test_a_killed_worker_is_noticed_and_its_row_waits_again(instance, store, reg
     tags = {**request.tags, "dagster/run_key": request.run_key, "dagster/partition": KEY}
     run = instance.create_run_for_job(job, tags=tags, status=Status.STARTED)
     script = (
-        "import sys; from resources.run_locks import hold; from resources.settings import load_settings;"
+        "import sys; from resources.runs.locks import hold; from resources.settings import load_settings;"
         "hold(load_settings(), sys.argv[1]); print('holds', flush=True); sys.stdin.read()"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
@@ -378,11 +379,11 @@ def test_a_killed_worker_is_noticed_and_its_row_waits_again(instance, store, reg
 
 def test_a_run_that_nobody_claimed_is_given_time():
     settings = load_settings()
-    assert run_locks.is_gone(settings, "nobody", when_unclaimed=True)
-    assert not run_locks.is_gone(settings, "nobody", when_unclaimed=False)
-    run_locks.hold(settings, "mine")
-    assert not run_locks.is_gone(settings, "mine", when_unclaimed=True)
-    run_locks.forget(settings, "mine")
+    assert locks.is_gone(settings, "nobody", when_unclaimed=True)
+    assert not locks.is_gone(settings, "nobody", when_unclaimed=False)
+    locks.hold(settings, "mine")
+    assert not locks.is_gone(settings, "mine", when_unclaimed=True)
+    locks.forget(settings, "mine")
 
 
 def test_rows_of_a_host_that_rests_go_on_waiting_with_the_reason():

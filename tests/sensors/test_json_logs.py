@@ -15,7 +15,7 @@ from shop_host import KEY  # noqa: E402
 from test_inbox_sensor import carry_out, registered, short_ticks, tick  # noqa: E402
 from test_tracing import SECRET, push  # noqa: E402
 
-from resources.logs import OURS, JsonLines  # noqa: E402
+from resources.observability.logs import OURS, JsonLines  # noqa: E402
 
 __all__ = ["registered", "short_ticks"]
 pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
@@ -32,7 +32,7 @@ def test_lines_of_webhook_inbox_and_audit_name_delivery_run_and_repository(
         "ELDER_WEBHOOK_SECRETS": "github=env:SHOP_HOOK",
     }.items():
         monkeypatch.setenv(name, value)
-    from resources.logs import set_up
+    from resources.observability.logs import set_up
     from resources.settings import load_settings
 
     set_up(load_settings())

@@ -11,7 +11,7 @@ import pytest
 
 from elder_assets.audit.alerts import AlertRule
 from elder_assets.partitions import SWEEP_JOB
-from resources.alerts_in import Alert, take
+from resources.alerting.incoming import Alert, take
 from resources.dagster_resources import ElderResource
 from resources.settings import Settings, load_settings
 from resources.store import Store

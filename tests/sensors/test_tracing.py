@@ -28,8 +28,8 @@ from test_inbox_sensor import calls, carry_out, registered, short_ticks, tick  #
 from dash_app.app import create_app  # noqa: E402
 from elder_assets.audit.errors import ConfigurationError  # noqa: E402
 from elder_assets.audit.registry import MAGIC_ORDER  # noqa: E402
-from resources import tracing  # noqa: E402
 from resources.dagster_resources import ElderResource  # noqa: E402
+from resources.observability import tracing  # noqa: E402
 from resources.settings import Settings, load_settings  # noqa: E402
 from resources.store import Store  # noqa: E402
 from sensors.run_status import run_failed, run_succeeded  # noqa: E402
@@ -277,7 +277,7 @@ def test_off_nothing_of_the_sdk_is_loaded_and_no_row_or_tag_carries_a_trace(inst
     (request,) = tick(instance).run_requests
     assert tracing.TRACE_TAG not in request.tags
     code = (
-        "import sys, elder_assets.definitions, dash_app.app, resources.tracing as t, resources.settings as s, pathlib\n"
+        "import sys, elder_assets.definitions, dash_app.app, resources.observability.tracing as t, resources.settings as s, pathlib\n"
         "with t.span(s.Settings(home=pathlib.Path('/x')), 'delivery'): pass\n"
         "print([name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter'))])"
     )

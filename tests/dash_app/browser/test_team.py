@@ -12,10 +12,10 @@ from browser.conftest import Site, served
 from fleet_samples import BASKET, NOW, fill
 from playwright.sync_api import expect
 
-from resources import initiatives
-from resources.initiatives import Wanted
 from resources.store import Store, tables
-from resources.team_settings import save_settings
+from resources.teams import initiatives
+from resources.teams.initiatives import Wanted
+from resources.teams.settings import save_settings
 
 TRIED = "tab=settings&preview=1&base=0&profile=enterprise&weights.tdd=4&scorecard.repositories=50"
 WRONG = "tab=settings&preview=1&base=0&profile=startup&weights.tdd=many"

@@ -19,11 +19,11 @@ from provider_cases import AFTER, CASES, GITHUB, SECRET, Case
 from dash_app.api import webhooks
 from dash_app.api.webhooks import webhooks_router
 from elder_assets.audit.errors import StoreError, WebhookRejected
+from resources.deliveries.webhooks import server_key, webhook_secret
 from resources.secrets import Secrets
 from resources.settings import Settings
 from resources.store import Store, open_store
 from resources.store.inbox import NORMAL
-from resources.webhooks import server_key, webhook_secret
 
 pytestmark = pytest.mark.platform
 every_provider = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

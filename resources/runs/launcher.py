@@ -15,7 +15,7 @@ from dagster_k8s import K8sRunLauncher
 from kubernetes.client import ApiException
 from urllib3.exceptions import HTTPError
 
-from resources.tiers import CONFIG_TAG, FITS_TAG, KILLED_TAG, TIER_TAG, chosen_tier, run_tags
+from resources.runs.tiers import CONFIG_TAG, FITS_TAG, KILLED_TAG, TIER_TAG, chosen_tier, run_tags
 
 PARTITION_TAG, RUN_LABEL = "dagster/partition", "dagster/run-id"
 RETRY_WHOLE = {"dagster/retry_strategy": "ALL_STEPS"}

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from elder_assets.audit.errors import StoreError
-from resources.recovery import SUFFIX
+from resources.recovery.backups import SUFFIX
 
 NEWEST_KEPT = 3
 """Backups that stay whatever their age, so that a wrong clock or a long pause leaves more than one."""

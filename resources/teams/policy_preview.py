@@ -33,7 +33,7 @@ from resources.git.address import is_address
 from resources.git.mirror import mirror_with
 from resources.settings import Settings
 from resources.store import Store
-from resources.team_standings import standings
+from resources.teams.standings import standings
 
 SECONDS_MAX = 8.0
 """After so long what is left is named as not tried; chosen by us: longer than people wait for a page."""

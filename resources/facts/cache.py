@@ -245,7 +245,7 @@ def open_facts(settings: Settings, repository: str) -> Iterator[SqliteFactStore]
     """The facts cache of one repository; with a depot, pulled from there first and pushed back when it was changed."""
     path = settings.facts / f"{repository}.db"
     if settings.facts_depot and not path.exists():
-        from resources.facts_depot import pulled
+        from resources.facts.depot import pulled
 
         pulled(settings, repository, path)
     store = SqliteFactStore(path)
@@ -254,6 +254,6 @@ def open_facts(settings: Settings, repository: str) -> Iterator[SqliteFactStore]
     finally:
         store.close()
         if settings.facts_depot and store.is_changed:
-            from resources.facts_depot import pushed
+            from resources.facts.depot import pushed
 
             pushed(settings, repository, path)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from resources.run_limit import run_limit
+from resources.runs.limit import run_limit
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.inbox import ENDED

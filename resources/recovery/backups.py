@@ -27,7 +27,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from elder_assets.audit.errors import ConfigurationError, StoreError
 from elder_assets.version import elder_version
-from resources.sealed import SealedReader, SealingWriter, is_sealed
+from resources.recovery.sealed import SealedReader, SealingWriter, is_sealed
 from resources.settings import Settings
 from resources.store import copying, tables
 from resources.store.copying import Digested, TableCopy

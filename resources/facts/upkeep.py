@@ -13,7 +13,7 @@ from elder_assets.audit.facts.source_tree import text_profile
 from elder_assets.audit.judgement import code_prefix
 from elder_assets.audit.registry import catalogue
 from resources.audits import open_source
-from resources.facts_cache import CacheStats, SqliteFactStore
+from resources.facts.cache import CacheStats, SqliteFactStore
 from resources.settings import Settings
 
 

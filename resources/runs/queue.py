@@ -20,7 +20,7 @@ from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
 from dagster._serdes import ConfigurableClassData
 
 from elder_assets.audit.errors import ElderError
-from resources.run_limit import RunLimit, run_limit
+from resources.runs.limit import RunLimit, run_limit
 from resources.settings import load_settings
 from resources.store import Store, open_store
 from resources.store.database import now_utc

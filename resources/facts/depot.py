@@ -22,7 +22,7 @@ from typing import Any
 
 from elder_assets.audit.errors import StoreError
 from elder_assets.audit.judgement import code_prefix
-from resources.facts_cache import SqliteFactStore
+from resources.facts.cache import SqliteFactStore
 from resources.settings import Settings
 
 PIECE = 1024 * 1024
@@ -141,7 +141,7 @@ def _copy(read: Callable[[int], bytes], write: Callable[[bytes], object]) -> Non
 
 def _drop_old(copy: Path) -> None:
     """Let go of what other versions kept, once a version: the file carries the mark of the last that did."""
-    from resources.cache_upkeep import extractors
+    from resources.facts.upkeep import extractors
 
     slots = set(extractors())
     mark = zlib.crc32(code_prefix() + "\0".join(sorted(slots)).encode()) >> 1  # an application_id has 31 bits to use

@@ -17,9 +17,9 @@ import msgspec
 import sqlalchemy as sa
 
 from elder_assets.audit.errors import ElderError, StoreError
-from resources.cache_upkeep import cache_files
-from resources.facts_cache import SqliteFactStore
-from resources.run_limit import run_limit
+from resources.facts.cache import SqliteFactStore
+from resources.facts.upkeep import cache_files
+from resources.runs.limit import run_limit
 from resources.settings import Settings
 from resources.store import Store, open_store, tables
 from resources.store.database import era, make_engine, now_utc, revision_of, serves, without_statement

@@ -18,17 +18,17 @@ from elder_assets.audit.errors import ConfigurationError, ElderError, HostRestin
 from elder_assets.audit.gate import GateResult
 from elder_assets.audit.gate_report import to_gate_json, to_gate_markdown
 from resources.audits import central_policy, gate_change, open_source, ruler_for
+from resources.deliveries.host_reports import STATES, Report, Told, link_to, tell
 from resources.git.address import is_address
 from resources.git.circuit import guarded, host_of
 from resources.git.commands import run
 from resources.git.credentials import sign_in
 from resources.git.mirror import fetch_commits, has_commit, update_mirror
 from resources.git.repository import open_repository
-from resources.host_reports import STATES, Report, Told, link_to, tell
+from resources.observability.tracing import span
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.inbox import AuditTarget, InboxRow
-from resources.tracing import span
 
 COMMENT_SETTING = "comment_on_changes"
 """Custom setting of a project: false turns the comment off; the status stays."""

@@ -18,9 +18,9 @@ from resources.git.circuit import Circuits
 from resources.git.providers.calls import open_host
 from resources.git.providers.provider import GitProvider, State
 from resources.git.providers.registry import open_provider, provider_for
+from resources.observability.tracing import span
 from resources.settings import Settings
 from resources.store.inbox import AuditTarget
-from resources.tracing import span
 
 if TYPE_CHECKING:
     from resources.git.providers.calls import Host

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from elder_assets.audit.alert_events import Event
 from elder_assets.audit.initiatives import words
-from resources.alerting import Told, tell_own
-from resources.initiatives import measure_all
+from resources.alerting.dispatch import Told, tell_own
 from resources.store import Store
 from resources.store.initiatives import Initiative
+from resources.teams.initiatives import measure_all
 
 EVERY_SECONDS = 3600
 TOLD = ("reached", "missed", "active")

@@ -9,8 +9,8 @@ import msgspec
 
 from elder_assets.audit.alert_events import ELDER, Event
 from elder_assets.audit.errors import StoreError
-from resources.alerting import tell_own
-from resources.alerts_in import Alert
+from resources.alerting.dispatch import tell_own
+from resources.alerting.incoming import Alert
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.inbox import LOW, InboxRow
@@ -86,14 +86,14 @@ def _evict(settings: Settings, key: str) -> str:
     for part in parts:
         part.unlink(missing_ok=True)
     if settings.facts_depot:
-        from resources.facts_depot import FactsDepot
+        from resources.facts.depot import FactsDepot
 
         FactsDepot(settings.facts_depot).forget(key)
     return f"{size} bytes of facts dropped"
 
 
 def _prune(settings: Settings) -> str:
-    from resources.cache_upkeep import prune_all
+    from resources.facts.upkeep import prune_all
 
     return f"{sum(won for _, won in prune_all(settings))} bytes of old facts dropped"
 

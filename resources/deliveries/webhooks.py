@@ -19,11 +19,11 @@ from elder_assets.audit.errors import ConfigurationError, RepositoryNotFound, We
 from resources.git.providers.payloads import inert
 from resources.git.providers.provider import Delivery, GitProvider
 from resources.git.providers.registry import open_provider, provider_names
-from resources.logs import about
+from resources.observability.logs import about
+from resources.observability.tracing import CARRIED, span
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.inbox import HIGH, NORMAL, AuditTarget, Put
-from resources.tracing import CARRIED, span
 
 LOG = logging.getLogger("elder.webhooks")
 OK, ACCEPTED = 200, 202

@@ -15,10 +15,10 @@ from elder_assets.audit.errors import ConfigurationError
 from elder_assets.audit.policy import LEVELS, NO_POLICY, Policy
 from elder_assets.audit.ruler import Ruler, default_ruler
 from elder_assets.audit.team_settings import KEYS, Change, changes, document_of, merged, plain_level, policy_in
-from resources.policy_preview import Preview, preview
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.teams import TeamPolicy
+from resources.teams.policy_preview import Preview, preview
 
 REASON_CHARS_MIN, REASON_CHARS_MAX = 8, 500
 """Of the reason of a change; chosen by us: a few words, as for suppressions."""

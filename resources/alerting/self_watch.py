@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from elder_assets.audit.alert_events import ELDER, Event, Unit
-from resources.alerting import tell_own
+from resources.alerting.dispatch import tell_own
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.inbox import HIGH

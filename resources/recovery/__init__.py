@@ -1,0 +1,1 @@
+"""Backups: made, sealed, checked, restored, and let go when they are old."""
