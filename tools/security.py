@@ -113,7 +113,7 @@ def judge_secrets(document: Mapping[str, Any]) -> Part:
 
 
 def _tested(name: str, files: Sequence[str]) -> Part:
-    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider", *files]
+    command = [sys.executable, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider", *files]
     return judge_tests(name, _run(command).stdout)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.platform, pytest.mark.slow, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform, pytest.mark.slow]
 ROOT = Path(__file__).parent.parent.parent
 
 

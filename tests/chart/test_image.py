@@ -12,7 +12,6 @@ import pytest
 import yaml
 from rendered_chart import CHART, MISSING, ROOT, TOOLS, VALUES, Render, containers_of, instance_of, named, pods_of
 
-pytestmark = pytest.mark.xdist_group("chart")
 TEXT = (ROOT / "Dockerfile").read_text()
 FINAL = TEXT[TEXT.rindex("\nFROM ") :]
 IMAGE: dict[str, Any] = {

@@ -28,7 +28,6 @@ from resources.dagster_instance import instance_document
 from resources.runs.tiers import TIERS, run_tags
 from resources.settings import load_settings
 
-pytestmark = pytest.mark.xdist_group("chart")
 USER = 10001
 JOBS = ("jobs", {"create", "get", "list", "delete"})
 ENDED_JOBS = ("jobs", {"get", "list", "delete"})

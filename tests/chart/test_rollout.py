@@ -12,7 +12,6 @@ import pytest
 import yaml
 from rendered_chart import CHART, HELMS, LOADER, MINIMAL, MISSING, ROOT, TOOLS, named
 
-pytestmark = pytest.mark.xdist_group("chart")
 OLD, NEW = f"1.0.0@sha256:{'a' * 64}", f"1.1.0@sha256:{'b' * 64}"
 FAKE = '''#!{python}
 """helm over a folder: revisions are files with values and objects; the real helm renders and judges the values."""

@@ -15,8 +15,6 @@ from test_requirements import made_job
 
 from resources.runs.tiers import TIERS, run_tags
 
-pytestmark = pytest.mark.xdist_group("chart")
-
 
 @functools.cache
 def registry(version: str) -> referencing.Registry[Any]:

@@ -21,7 +21,7 @@ from resources.audits import today
 from resources.settings import load_settings
 from resources.store import open_store
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform]
 KEY = "local/basket"
 
 

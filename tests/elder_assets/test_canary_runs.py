@@ -17,7 +17,7 @@ from resources.audits import base_ruler, open_source, terms_for
 from resources.settings import load_settings
 from resources.store import open_store
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform]
 KEY = "local/basket"  # place 10: out of a share of 10 %, in one of 25 %
 
 

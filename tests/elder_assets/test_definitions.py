@@ -21,7 +21,7 @@ from resources.runs.launcher import TieredRunLauncher
 from resources.settings import load_settings
 from resources.store import open_store
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform]
 NIGHT = dt.datetime(2026, 3, 3, 2, tzinfo=dt.UTC)
 SNAPSHOT = Path(__file__).parent / "__snapshots__" / "definitions.json"
 

@@ -10,7 +10,7 @@ from elder_assets import step_pods
 from elder_assets.definitions import defs
 from elder_assets.executors import executor_by_tier
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform]
 IN_CLUSTER = {"ELDER_KUBERNETES_NAMESPACE": "elder", "ELDER_KUBERNETES_IMAGE": "elder:1"}
 
 

@@ -16,7 +16,7 @@ from elder_assets.jobs import weekly_history
 from resources.settings import load_settings
 from resources.store import open_store
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform]
 KEY = "local/basket"
 WEEK = 7 * 86_400
 

@@ -17,7 +17,7 @@ from elder_assets.definitions import defs
 from resources.settings import load_settings
 from resources.store import open_store
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform]
 KEY = "local/basket"
 
 

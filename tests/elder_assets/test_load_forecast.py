@@ -91,7 +91,6 @@ def test_runs_of_the_forecast_are_kept_for_every_hour():
 
 
 @pytest.mark.platform
-@pytest.mark.xdist_group("dagster")
 def test_the_asset_says_why_it_withholds(tmp_path, monkeypatch):
     monkeypatch.setenv("ELDER_HOME", str(tmp_path))
     with dg.DagsterInstance.ephemeral() as instance:

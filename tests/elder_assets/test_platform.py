@@ -23,7 +23,7 @@ from elder_assets.platform import first_audit
 from resources.settings import load_settings
 from resources.store import open_store
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform]
 ROOT = Path(__file__).parent.parent.parent
 START_SECONDS_MAX = 180
 

@@ -20,7 +20,7 @@ from resources.settings import load_settings
 from resources.store import open_store
 from sensors.scorecards import read_cursor, scorecard_sensor
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform]
 KEY = "local/basket"
 
 

@@ -10,7 +10,7 @@ import pytest
 from elder_assets.definitions import defs
 from elder_assets.upkeep import let_go_of_runs
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform]
 NAMES = dg.DynamicPartitionsDefinition(name="upkeep")
 LATER = dt.timedelta(minutes=1)
 

@@ -37,7 +37,7 @@ from resources.store import Store, open_store, tables
 from resources.store.scorecards import NO_MARKS
 from tests.elder_assets.conftest import Git
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform]
 KEY = "local/basket"
 POLICY = "version: 1\nprofile: startup\n"
 SUPPRESSED = f"""

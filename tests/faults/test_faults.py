@@ -33,7 +33,7 @@ from resources.store import Store, open_store, tables
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-PG = [pytest.mark.postgres, pytest.mark.xdist_group("faults")]
+PG = [pytest.mark.postgres]
 
 
 class Recorder:
@@ -241,7 +241,6 @@ def deliveries(store: Store) -> list[str]:
 
 @pytest.mark.fault
 @pytest.mark.postgres
-@pytest.mark.xdist_group("faults")
 def test_a_database_that_is_killed_in_the_middle_of_a_write_loses_nothing_that_was_acknowledged(server: Server):
     recorder = Recorder(server.url)
     recorder.wait_for(3)
@@ -259,7 +258,6 @@ def test_a_database_that_is_killed_in_the_middle_of_a_write_loses_nothing_that_w
 
 @pytest.mark.fault
 @pytest.mark.postgres
-@pytest.mark.xdist_group("faults")
 def test_an_open_store_goes_on_after_the_database_was_restarted(server: Server):
     with open_store(server.url) as store:
         store.add_repository(KEY, "x")
@@ -275,7 +273,6 @@ def test_an_open_store_goes_on_after_the_database_was_restarted(server: Server):
 
 @pytest.mark.fault
 @pytest.mark.postgres
-@pytest.mark.xdist_group("faults")
 def test_a_network_that_is_cut_in_the_middle_of_a_write_loses_and_doubles_nothing(server: Server, proxy: Proxy):
     url = f"postgresql://elder@127.0.0.1:{proxy.port}/postgres"
     recorder = Recorder(url)

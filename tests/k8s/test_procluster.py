@@ -24,7 +24,7 @@ from procluster.release import Release
 from procluster.sandbox import elder_image, quantity
 from test_image import IMAGE
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("procluster")]
+pytestmark = [pytest.mark.platform]
 LABELS = {"app": "elder", "tier": "large"}
 
 

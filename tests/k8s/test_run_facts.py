@@ -14,7 +14,7 @@ from test_run_pod import Installation, Render, containers_of, launched, pods_of,
 from resources.store import open_store, tables  # noqa: E402
 
 __all__ = ["render"]
-pytestmark = [pytest.mark.platform, pytest.mark.postgres, pytest.mark.slow, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform, pytest.mark.postgres, pytest.mark.slow]
 
 
 @pytest.fixture

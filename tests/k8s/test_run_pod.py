@@ -24,7 +24,7 @@ sys.path.append(str(Path(__file__).parent.parent / "chart"))
 from rendered_chart import ROOT, Render, containers_of, instance_of, named, pods_of, render  # noqa: E402
 
 __all__ = ["render"]
-pytestmark = [pytest.mark.platform, pytest.mark.postgres, pytest.mark.slow, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform, pytest.mark.postgres, pytest.mark.slow]
 KEY = "local/basket"
 START_SECONDS_MAX = 120
 FILES = {

@@ -20,7 +20,7 @@ from test_run_pod import KEY, KUBECONFIG, Installation, Render, pods_of, render,
 from resources.store import open_store  # noqa: E402
 
 __all__ = ["render"]
-pytestmark = [pytest.mark.platform, pytest.mark.postgres, pytest.mark.slow, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform, pytest.mark.postgres, pytest.mark.slow]
 SETS = (
     "backup.enabled=true", "backup.existingClaim=backups", "backup.passphraseSecret=elder-backup", "backup.verify=true",
     "probe.enabled=true", f"probe.repository={KEY}", "probe.withinSeconds=10",

@@ -18,9 +18,7 @@ DAY = dt.datetime(2026, 3, 3, 12, 30, 15, 123456, tzinfo=dt.UTC)
 ODD_TEXTS = ["", "\\N", "\\", "a\tb", "a\nb", "a\r\nb", "back\\slash", "\\.", "é 数 😀", "'\"", "\x01\x1f"]
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.xdist_group("pg")])]
-)
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     url = f"sqlite:///{tmp_path / 'elder.db'}"
     opened = make_engine(sa.make_url(url if request.param == "sqlite" else request.getfixturevalue("empty_postgres")))

@@ -32,9 +32,7 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.xdist_group("pg")])]
-)
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Store]:
     url = f"sqlite:///{tmp_path / 'elder.db'}"
     with open_store(url if request.param == "sqlite" else request.getfixturevalue("empty_postgres"), clock) as opened:

@@ -17,9 +17,7 @@ KEY = "example.org/shop/basket"
 NOON = dt.datetime(2026, 3, 3, 12, tzinfo=dt.UTC)
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.xdist_group("pg")])]
-)
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     is_embedded = request.param == "sqlite"
     url = f"sqlite:///{tmp_path / 'elder.db'}" if is_embedded else request.getfixturevalue("empty_postgres")

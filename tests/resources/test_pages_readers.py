@@ -15,9 +15,7 @@ from resources.store.pages import RepositoryFilter
 FOUR_WEEKS_AGO = "2026-02-02"
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.xdist_group("pg")])]
-)
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     is_sqlite = request.param == "sqlite"
     url = f"sqlite:///{tmp_path / 'elder.db'}" if is_sqlite else request.getfixturevalue("empty_postgres")

@@ -26,7 +26,7 @@ from resources.store.database import make_engine, migrate
 
 ROWS = 5
 PASSPHRASE = b"correct horse battery"
-POSTGRES = pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.xdist_group("pg")])
+POSTGRES = pytest.param("postgres", marks=pytest.mark.postgres)
 
 
 @pytest.fixture(autouse=True)
@@ -455,7 +455,6 @@ def test_a_plain_backup_says_that_it_is(small: Settings):
 
 @pytest.mark.platform
 @pytest.mark.postgres
-@pytest.mark.xdist_group("pg")
 def test_dagsters_own_tables_come_back_in_postgresql(
     empty_postgres: str, other_postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

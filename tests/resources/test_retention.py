@@ -41,9 +41,7 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.xdist_group("pg")])]
-)
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Store]:
     is_sqlite = request.param == "sqlite"
     url = f"sqlite:///{tmp_path / 'elder.db'}" if is_sqlite else request.getfixturevalue("empty_postgres")

@@ -20,9 +20,7 @@ VERSIONS = Path(tables.__file__).parent / "migrations" / "versions"
 NEXT = f"{int(tables.REVISION) + 1:04}"
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.xdist_group("pg")])]
-)
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'elder.db'}"

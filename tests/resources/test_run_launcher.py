@@ -16,7 +16,7 @@ from kubernetes import client  # noqa: E402
 
 from resources.runs.launcher import TieredRunLauncher, is_out_of_memory  # noqa: E402
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform]
 KUBECONFIG = """
 apiVersion: v1
 kind: Config

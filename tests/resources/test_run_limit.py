@@ -130,7 +130,6 @@ def test_doctor_and_figures_say_which_limit_holds(
 
 
 @pytest.mark.platform
-@pytest.mark.xdist_group("dagster")
 def test_the_daemon_takes_a_changed_limit_in_its_next_round(
     settings: Settings, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -41,9 +41,7 @@ def verdict(commit: str, body: str = "<<<<<<< a\n=======\n>>>>>>> b\n", kind: st
     return msgspec.structs.replace(found, snapshot=snapshot)
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.xdist_group("pg")])]
-)
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'elder.db'}"
@@ -233,7 +231,6 @@ def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path: Path):
 
 @pytest.mark.postgres
 @pytest.mark.platform
-@pytest.mark.xdist_group("pg")
 def test_dagster_and_the_results_share_one_postgresql(
     empty_postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

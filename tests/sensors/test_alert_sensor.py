@@ -11,7 +11,7 @@ from resources.alerting.dispatch import Delivered, Told
 from resources.dagster_resources import ElderResource
 from sensors.alerts import alert_sensor, said
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform]
 
 
 @pytest.mark.parametrize(

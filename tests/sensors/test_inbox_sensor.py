@@ -28,7 +28,7 @@ from sensors import inbox  # noqa: E402
 from sensors.inbox import inbox_sensor  # noqa: E402
 from sensors.reconciling import STILL, RunSeen, ending_of, reconcile  # noqa: E402
 
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform]
 Status = dg.DagsterRunStatus
 NOON = dt.datetime(2026, 3, 3, 12, tzinfo=dt.UTC)
 

@@ -18,7 +18,7 @@ from test_tracing import SECRET, push  # noqa: E402
 from resources.observability.logs import OURS, JsonLines  # noqa: E402
 
 __all__ = ["registered", "short_ticks"]
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform]
 
 
 def test_lines_of_webhook_inbox_and_audit_name_delivery_run_and_repository(

@@ -35,7 +35,7 @@ from resources.store import Store  # noqa: E402
 from sensors.run_status import run_failed, run_succeeded  # noqa: E402
 
 __all__ = ["calls", "registered", "short_ticks"]
-pytestmark = [pytest.mark.platform, pytest.mark.xdist_group("dagster")]
+pytestmark = [pytest.mark.platform]
 SECRET = "a secret of the webhook, and long enough"
 
 

@@ -31,10 +31,8 @@ DRAWN = """() => [...document.querySelectorAll('.plot')]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker for all: a browser is large, and they share it."""
     for item in items:
         if "browser" in str(item.path):
-            item.add_marker(pytest.mark.xdist_group("browser"))
             item.add_marker(pytest.mark.slow)
 
 
