@@ -16,6 +16,8 @@ SEVERITY_ORDER = {name: place for place, name in enumerate(("critical", "high", 
 JUDGED = ("finding", "pass")
 """Outcomes that enter a score; others mean that the question did not arise or could not be answered."""
 RULES_NAMED = 3
+SHOWN_POINTS_MIN = 0.05
+"""Points that are not 0.0 when they are shown."""
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +34,8 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     """Rules began or ceased to apply."""
     rules: tuple[tuple[str, int], ...]
     """Rules with most change in affected units: (code, units more or fewer)."""
+    magics: tuple[tuple[str, float], ...] = ()
+    """Where the earlier score is a week's: magics with most change, (magic, points of the whole)."""
 
     @property
     def change(self) -> float:
@@ -43,7 +47,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
         """What moved it most: code, scope or ruler."""
         if abs(self.ruler) > abs(self.code):
             return "ruler"
-        return "scope" if self.is_scope_changed and not self.rules else "code"
+        return "scope" if self.is_scope_changed and not self.rules and not self.magics else "code"
 
 
 def move_of(
@@ -75,6 +79,32 @@ def move_of(
         ruler=change - code,
         is_scope_changed=judged[0] != judged[1],
         rules=tuple(named[:RULES_NAMED]),
+    )
+
+
+def move_since_week(row: Mapping[str, Any], magics: Mapping[str, tuple[float | None, float | None]]) -> Move:
+    """Why a repository moved since a week that was scored later: the magics say it, since a week keeps no rules.
+
+    Args:
+        row: of `Pages.movers`, with no snapshot before.
+        magics: each one's score in that week and now.
+    """
+    counted = sum(1 for _, now in magics.values() if now is not None)
+    moved = [(name, (now - then) / counted) for name, (then, now) in magics.items() if None not in (then, now)]
+    named = sorted(
+        (item for item in moved if abs(item[1]) >= SHOWN_POINTS_MIN), key=lambda item: (-abs(item[1]), item[0])
+    )
+    change = row["after"] - row["before"]
+    is_same_ruler = row["ruler_before"] == row["ruler_after"]
+    return Move(
+        repository=row["repository"],
+        before=row["before"],
+        after=row["after"],
+        code=change if is_same_ruler else 0.0,
+        ruler=0.0 if is_same_ruler else change,
+        is_scope_changed=any((then is None) != (now is None) for then, now in magics.values()),
+        rules=(),
+        magics=tuple(named[:RULES_NAMED]),
     )
 
 

@@ -15,13 +15,13 @@ from dash_app.components.attributes import attributes
 from dash_app.components.parts import Column
 from dash_app.components.states import create_empty
 from dash_app.page import Page, PageRequest, Table, repository_address
-from resources.messages.catalogue import status_name
+from resources.messages.catalogue import magic_name, status_name
 from resources.store.pages import PAGE_ROWS_MAX, RepositoryFilter, RepositorySort
 
 ROWS = 25
 WEEKS = 52
-RECENT_WEEKS = 4
-"""What 'lately' means: movers and changes are over four weeks."""
+PERIODS = ("4", "13", "52")
+"""Weeks that 'lately' may mean: over them movers and changes are shown."""
 MOVERS = 6
 STATUSES = ("passed", "warning", "failed", "error", "insufficient", "failing", "never")
 
@@ -45,6 +45,15 @@ def layout(request: PageRequest) -> Component:
     )
 
 
+def _lately(request: PageRequest) -> int:
+    """Over how many weeks movers and changes are shown."""
+    return int(request.value("weeks", PERIODS, PERIODS[0]))
+
+
+def _in_weeks(request: PageRequest) -> str:
+    return request.t.gettext("in %(count)s weeks") % {"count": _lately(request)}
+
+
 def _nothing(request: PageRequest) -> Component:
     t = request.t
     return create_empty(
@@ -56,7 +65,7 @@ def _nothing(request: PageRequest) -> Component:
 
 def _glance(request: PageRequest, totals: dict[str, Any], failing: Sequence[dict[str, Any]]) -> Component:
     t = request.t
-    change, compared = request.store.fleet_change(request.monday(RECENT_WEEKS), request.viewer.team_id)
+    change, compared = request.store.fleet_change(request.monday(_lately(request)), request.viewer.team_id)
     over = t.gettext("over the %(count)s that had a score then") % {"count": parts.number(compared)}
     share = totals["analysed_files"] / totals["eligible_files"] if totals["eligible_files"] else None
     gating = totals["critical"] + totals["high"]
@@ -68,7 +77,7 @@ def _glance(request: PageRequest, totals: dict[str, Any], failing: Sequence[dict
                     html.Strong(parts.number(totals["score"], 1)),
                     html.Small(
                         [
-                            *(parts.signed(change), " ", t.gettext("in four weeks")),
+                            *(parts.signed(change), " ", _in_weeks(request)),
                             html.Span(f", {over}") if compared < totals["audited"] else None,
                         ]
                         if change is not None
@@ -176,20 +185,44 @@ def _trend(request: PageRequest, weeks: Sequence[dict[str, Any]]) -> Component:
 
 
 def _movers(request: PageRequest) -> Component:
-    t, store = request.t, request.store
-    since = request.now - dt.timedelta(weeks=RECENT_WEEKS)
-    rows = store.movers(since, limit=MOVERS, team_id=request.viewer.team_id)
-    outcomes = store.outcomes_of({row[name] for row in rows for name in ("snapshot_before", "snapshot_after")})
-    title = t.gettext("Biggest movers in four weeks")
-    if not rows:
-        return parts.section(title, create_empty(t.gettext("No score moved")))
+    t, moves = request.t, _moves(request)
+    title = t.gettext("Biggest movers %(lately)s") % {"lately": _in_weeks(request)}
+    periods = [
+        html.A(
+            weeks, href=request.link(weeks="" if weeks == PERIODS[0] else weeks), **attributes(aria_current=is_shown)
+        )
+        for weeks in PERIODS
+        for is_shown in ["true" if int(weeks) == _lately(request) else None]
+    ]
+    choice = html.Nav(
+        [html.Span(t.gettext("Weeks")), *periods], className="periods", **attributes(aria_label=t.gettext("Weeks"))
+    )
+    shown = (
+        html.Ul([_mover(request, move) for move in moves], className="movers")
+        if moves
+        else create_empty(t.gettext("No score moved"))
+    )
+    return parts.section(title, shown, aside=choice)
+
+
+def _moves(request: PageRequest) -> list[views.Move]:
+    store, week = request.store, request.monday(_lately(request))
+    since = request.now - dt.timedelta(weeks=_lately(request))
+    rows = store.movers(since, week, limit=MOVERS, team_id=request.viewer.team_id)
+    outcomes = store.outcomes_of(
+        {row[name] for row in rows for name in ("snapshot_before", "snapshot_after") if row["snapshot_before"]}
+    )
+    magics = store.magics_since([row["id"] for row in rows if not row["snapshot_before"]], week)
     moves = []
     for row in rows:
+        if not row["snapshot_before"]:
+            moves.append(views.move_since_week(row, magics.get(row["id"], {})))
+            continue
         start = None
         if row["ruler_before"] != row["ruler_after"]:
-            start = store.week_score(row["id"], request.monday(RECENT_WEEKS), row["ruler_after"])
+            start = store.week_score(row["id"], week, row["ruler_after"])
         moves.append(views.move_of(row, outcomes[row["snapshot_before"]], outcomes[row["snapshot_after"]], start))
-    return parts.section(title, html.Ul([_mover(request, move) for move in moves], className="movers"))
+    return moves
 
 
 def _mover(request: PageRequest, move: views.Move) -> Component:
@@ -223,6 +256,8 @@ def _why(request: PageRequest, move: views.Move) -> Component:
         said.extend(
             [": " if index == 0 else ", ", html.A(rule, href=f"/rules/{rule}"), f" {more:+d}".replace("-", "\u2212")]
         )
+    for index, (magic, points) in enumerate(move.magics):
+        said.extend([": " if index == 0 else ", ", magic_name(request.language, magic), " ", parts.signed(points)])
     return html.Span(said)
 
 
@@ -268,14 +303,21 @@ def wanted(request: PageRequest, *, limit: int = ROWS) -> RepositoryFilter:
 
 def _repositories(request: PageRequest) -> Component:
     t, store = request.t, request.store
-    rows, total = store.fleet_page(wanted(request), before=request.monday(RECENT_WEEKS), team_id=request.viewer.team_id)
+    rows, total = store.fleet_page(
+        wanted(request), before=request.monday(_lately(request)), team_id=request.viewer.team_id
+    )
     lines = store.sparklines([row["id"] for row in rows], request.monday(WEEKS))
     columns = (
         Column(title=t.gettext("Repository"), sort="repository"),
         Column(title=t.gettext("Team"), sort="team", rank=3),
         Column(title=t.gettext("Score"), sort="score"),
         Column(title=t.gettext("52 weeks"), rank=2),
-        Column(title=t.gettext("4 weeks"), sort="change", is_number=True, rank=2),
+        Column(
+            title=t.gettext("Change, %(count)s weeks") % {"count": _lately(request)},
+            sort="change",
+            is_number=True,
+            rank=2,
+        ),
         Column(title=t.gettext("Open"), sort="open", is_number=True, is_falling=True),
         Column(title=t.gettext("Fails a check"), sort="critical", is_number=True, is_falling=True, rank=2),
         Column(title=t.gettext("Coverage"), sort="coverage", is_number=True, rank=3),
@@ -289,6 +331,7 @@ def _repositories(request: PageRequest) -> Component:
         parts.search_box(request, t.gettext("Name contains")),
         parts.choice(request, t.gettext("Status"), "status", {"": t.gettext("All"), **_status_names(request)}),
         parts.choice(request, t.gettext("Team"), "team", {"": t.gettext("All"), **teams}),
+        keep=("weeks",),
     )
     body = (
         parts.table(request, title, columns, shown)
@@ -335,7 +378,7 @@ def table(request: PageRequest) -> Table:
     """Every repository that the address asks for."""
     rows, _ = request.store.fleet_page(
         wanted(request, limit=PAGE_ROWS_MAX),
-        before=request.monday(RECENT_WEEKS),
+        before=request.monday(_lately(request)),
         team_id=request.viewer.team_id,
     )
     columns = (

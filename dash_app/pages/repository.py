@@ -155,21 +155,6 @@ def _score(request: PageRequest, row: Mapping[str, Any], magics: Mapping[str, Ma
     if why.left_out:
         names = ", ".join(magic_name(request.language, magic) for magic, _ in why.left_out)
         lines.append(html.P([t.gettext("Not counted: "), names], className="soft"))
-    gating = row["critical"] + row["high"]
-    ship = (
-        html.P(
-            [
-                parts.badge("failed", t.gettext("fails a check")),
-                " ",
-                html.A(
-                    t.ngettext("%(count)s open finding", "%(count)s open findings", gating) % {"count": gating},
-                    href=request.link(tab="findings", severity="critical" if row["critical"] else "high"),
-                ),
-            ]
-        )
-        if gating
-        else html.P([parts.badge("passed", t.gettext("nothing fails a check"))])
-    )
     share = row["analysed_files"] / row["eligible_files"] if row["eligible_files"] else None
     coverage = html.P(
         t.gettext("%(share)s of %(files)s files read")
@@ -183,10 +168,27 @@ def _score(request: PageRequest, row: Mapping[str, Any], magics: Mapping[str, Ma
                 [number, parts.status_badge(request, row["status"])],
                 className=f"hero {row['status'].replace(' ', '-')}",
             ),
-            html.Div([ship, *lines, coverage], className="hero-why"),
+            html.Div([_may_ship(request, row), *lines, coverage], className="hero-why"),
         ],
         className="card hero-card",
     )
+
+
+def _may_ship(request: PageRequest, row: Mapping[str, Any]) -> Component:
+    """The answer that people come for; one word where nothing was judged."""
+    t = request.t
+    gating = row["critical"] + row["high"]
+    if gating:
+        failing = html.A(
+            t.ngettext("%(count)s finding fails a check", "%(count)s findings fail a check", gating)
+            % {"count": gating},
+            href=request.link(tab="findings", severity="critical" if row["critical"] else "high"),
+        )
+        return html.P([parts.badge("failed", t.gettext("not ready to ship")), " ", failing], className="may-ship")
+    if row["status"] not in views.COUNTED:
+        return html.P(parts.badge(row["status"], t.gettext("nobody can say whether it may ship")), className="may-ship")
+    said = t.gettext("nothing fails a check")
+    return html.P([parts.badge("passed", t.gettext("ready to ship")), " ", said], className="may-ship")
 
 
 def _magics(

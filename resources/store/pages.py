@@ -163,14 +163,17 @@ class Pages(FindingsOverTime):
                 found[number].append(score)
         return found
 
-    def movers(self, since: dt.datetime, *, limit: int = 8, team_id: int | None = None) -> list[Row]:
+    def movers(self, since: dt.datetime, week: str, *, limit: int = 8, team_id: int | None = None) -> list[Row]:
         """Repositories whose score moved most since a time, largest move first.
 
-        Compared are the last audit and the last one before it of a commit before that time; without a newer commit only
-        another ruler counts as a move. Each row: id, repository,
-        before and after (scores), change, ruler_before, ruler_after, snapshot_before, snapshot_after.
+        Compared are the last audit and the last one before it of a commit before that time; without a newer commit
+        only another ruler counts as a move. Where nobody audited then, it is the score that the week of that Monday
+        has by now. Each row: id, repository, before and after (scores), change, ruler_before, ruler_after,
+        snapshot_before (None for a week), snapshot_after.
         """
-        latest, counts, repositories = tables.latest, tables.audit_counts, tables.repositories
+        latest, counts, repositories, weeks = (
+            tables.latest, tables.audit_counts, tables.repositories, tables.latest_weeks
+        )  # fmt: skip
         earlier = counts.alias("earlier")
         before = (
             sa.select(sa.func.max(earlier.c.audit_id))
@@ -182,31 +185,37 @@ class Pages(FindingsOverTime):
             .correlate(latest)
             .scalar_subquery()
         )
-        change = (latest.c.score - counts.c.score).label("change")
         snapshots = tables.snapshots
+        first = sa.func.coalesce(counts.c.score, weeks.c.score)
+        ruler = sa.func.coalesce(snapshots.c.ruler, weeks.c.ruler)
+        change = (latest.c.score - first).label("change")
         statement = (
             sa.select(
                 repositories.c.id,
                 repositories.c.key.label("repository"),
-                counts.c.score.label("before"),
+                first.label("before"),
                 latest.c.score.label("after"),
                 change,
                 latest.c.ruler.label("ruler_after"),
                 latest.c.snapshot_id.label("snapshot_after"),
                 tables.audits.c.snapshot_id.label("snapshot_before"),
-                snapshots.c.ruler.label("ruler_before"),
+                ruler.label("ruler_before"),
             )
             .select_from(latest)
             .join(repositories, repositories.c.id == latest.c.repository_id)
-            .join(counts, counts.c.audit_id == before)
-            .join(tables.audits, tables.audits.c.id == counts.c.audit_id)
-            .join(snapshots, snapshots.c.id == tables.audits.c.snapshot_id)
+            .outerjoin(counts, counts.c.audit_id == before)
+            .outerjoin(tables.audits, tables.audits.c.id == counts.c.audit_id)
+            .outerjoin(snapshots, snapshots.c.id == tables.audits.c.snapshot_id)
+            .outerjoin(
+                weeks,
+                sa.and_(weeks.c.repository_id == latest.c.repository_id, weeks.c.magic == WHOLE, weeks.c.week == week),
+            )
             .where(
                 *known_repositories(team_id),
                 sa.func.abs(change) >= SHOWN_CHANGE_MIN,
                 sa.or_(
                     latest.c.as_of > since,
-                    sa.and_(latest.c.audited_at > since, snapshots.c.ruler != latest.c.ruler),
+                    sa.and_(latest.c.audited_at > since, ruler != latest.c.ruler),
                 ),
             )
             .order_by(sa.func.abs(change).desc(), repositories.c.key)
@@ -225,6 +234,23 @@ class Pages(FindingsOverTime):
         with self._reading() as connection:
             for row in connection.execute(statement.where(table.c.snapshot_id.in_(wanted))).mappings():
                 found[row["snapshot_id"]][row["rule"]] = dict(row)
+        return found
+
+    def magics_since(
+        self, repositories: Iterable[int], week: str
+    ) -> dict[int, dict[str, tuple[float | None, float | None]]]:
+        """Scores of the magics in the week of a Monday and now, by repository and magic."""
+        weeks, now = tables.latest_weeks, tables.latest_magics
+        found: dict[int, dict[str, tuple[float | None, float | None]]] = {}
+        statement = (
+            sa.select(now.c.repository_id, now.c.magic, weeks.c.score, now.c.score)
+            .join(weeks, sa.and_(weeks.c.repository_id == now.c.repository_id, weeks.c.magic == now.c.magic))
+            .where(now.c.repository_id.in_(list(repositories)), weeks.c.week == week)
+            .order_by(now.c.repository_id, now.c.magic)
+        )
+        with self._reading() as connection:
+            for number, magic, before, after in connection.execute(statement).tuples():
+                found.setdefault(number, {})[magic] = (before, after)
         return found
 
     def week_score(self, repository_id: int, week: str, ruler: str) -> float | None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from fleet_samples import BASKET, BROKEN, HOSTILE, NEW, NOW, fill
+from fleet_samples import BASKET, BROKEN, HOSTILE, NEW, NOW, TILL, fill
 
 from dash_app.app import create_app
 from dash_app.pages_app import found_pages
@@ -330,6 +330,21 @@ def test_an_audit_that_was_asked_for_is_followed_to_its_result(tmp_path: Path):
         assert "41.5" in shown
         assert "Ended just now" in shown
         assert "Under way" not in shown
+
+
+@pytest.mark.parametrize(("query", "weeks"), [("", "4"), ("?weeks=52", "52"), ("?weeks=7", "4")])
+def test_movers_and_changes_are_over_the_weeks_that_the_address_names(filled: TestClient, query: str, weeks: str):
+    text = filled.get(f"/{query}").text
+    assert f"Biggest movers in {weeks} weeks" in text
+    assert f"Change, {weeks} weeks" in text
+    assert 'href="/?weeks=13"' in text
+
+
+def test_a_repository_says_first_whether_it_may_ship(filled: TestClient):
+    assert ">ready to ship<" in filled.get(HERE).text
+    till = filled.get(f"/repositories/{TILL}").text
+    assert ">not ready to ship<" in till
+    assert "1 finding fails a check" in till
 
 
 def test_a_file_of_the_map_leads_to_its_findings(filled: TestClient):

@@ -43,6 +43,19 @@ def test_the_rules_with_most_change_are_named_first_and_three_at_most():
     assert move.rules == (("TDD002", -5), ("TDD004", 4), ("TDD005", -2))
 
 
+def test_since_a_week_the_magics_are_named_by_points_of_the_whole():
+    magics = {"flow": (50.0, 90.0), "git": (100.0, 92.0), "tdd": (80.0, 80.0), "strict": (70.0, 71.0)}
+    move = views.move_since_week(mover(75.0, 83.25), magics)
+    assert (move.code, move.ruler, move.reason) == (8.25, 0.0, "code")
+    assert move.magics == (("flow", 10.0), ("git", -2.0), ("strict", 0.25))
+
+
+def test_since_a_week_another_ruler_takes_it_all_and_a_magic_that_began_is_scope():
+    assert views.move_since_week(mover(80.0, 90.0, "r", "s"), {}).reason == "ruler"
+    move = views.move_since_week(mover(80.0, 60.0), {"flow": (80.0, 80.0), "git": (None, 40.0)})
+    assert (move.reason, move.magics) == ("scope", ())
+
+
 def test_statuses_come_in_the_order_of_the_eye_with_their_shares():
     assert views.status_shares({"failed": 1, "passed": 2, "odd": 1}) == [
         ("passed", 2, 0.5),

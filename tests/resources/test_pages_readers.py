@@ -6,12 +6,14 @@ import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from fleet_samples import BASKET, BROKEN, HOSTILE, NEW, NOW, RULER, TILL, fill, weeks
 
 from resources.store import Store, open_store
 from resources.store.pages import RepositoryFilter
 
+FOUR_WEEKS_BACK = NOW - dt.timedelta(weeks=4)
 FOUR_WEEKS_AGO = "2026-02-02"
 
 
@@ -67,15 +69,34 @@ def test_a_team_sees_its_own_repositories_alone(store: Store):
     assert keys(store, team_id=team) == [BASKET]
     assert store.fleet_totals(team)["repositories"] == 1
     assert store.cannot_audit(team) == []
-    assert {row["repository"] for row in store.movers(NOW - dt.timedelta(weeks=4), team_id=team)} <= {BASKET}
+    assert {row["repository"] for row in store.movers(FOUR_WEEKS_BACK, FOUR_WEEKS_AGO, team_id=team)} <= {BASKET}
     assert len(store.fleet_weeks("2026-01-01", team)) == 6
 
 
 def test_a_mover_is_compared_with_its_last_audit_before_the_time(store: Store):
-    (row,) = store.movers(NOW - dt.timedelta(weeks=4))
-    assert row["repository"] == BASKET
+    row = next(row for row in store.movers(FOUR_WEEKS_BACK, FOUR_WEEKS_AGO) if row["repository"] == BASKET)
     assert row["after"] > row["before"]
-    assert store.movers(NOW - dt.timedelta(weeks=52)) == []
+    assert row["snapshot_before"] is not None
+    assert store.movers(NOW - dt.timedelta(weeks=52), "2025-03-03") == []
+
+
+def test_a_mover_that_nobody_audited_then_is_compared_with_what_its_week_has_by_now(store: Store):
+    row = next(row for row in store.movers(FOUR_WEEKS_BACK, FOUR_WEEKS_AGO) if row["repository"] == TILL)
+    now = next(
+        one["score"] for one in store.fleet_page(RepositoryFilter(), before=FOUR_WEEKS_AGO)[0] if one["id"] == row["id"]
+    )
+    assert (row["before"], row["after"], row["snapshot_before"]) == (90.0, now, None)
+    assert row["ruler_before"] == row["ruler_after"] == RULER.digest
+    assert row["change"] == pytest.approx(now - 90)
+
+
+def test_magics_since_a_week_stand_beside_what_they_are_now(store: Store):
+    till = store.repository(TILL).id
+    (whole,) = weeks([50], commit="c")
+    store.record_weeks(TILL, [msgspec.structs.replace(whole, magic="flow", week=FOUR_WEEKS_AGO)], RULER.document())
+    now = store.magics_now(till)["flow"]["score"]
+    assert store.magics_since([till], FOUR_WEEKS_AGO) == {till: {"flow": (50.0, now)}}
+    assert store.magics_since([], FOUR_WEEKS_AGO) == {}
 
 
 def test_the_fleet_moved_by_what_was_there_before_and_is_there_now(store: Store):
