@@ -142,15 +142,17 @@ def _serve(settings: Settings) -> int:
         [tools / "dagster-daemon", "run", "-w", workspace, *form],
         [sys.executable, "-m", "elder_assets", "serve", "--port", str(settings.port)],
     )
-    children = [subprocess.Popen(command, start_new_session=True) for command in commands]
-    click.echo(f"Dagster UI: http://{':'.join(address)} (stop with Ctrl-C)")
     stopping: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
         stopping.append(number)
 
+    # Before the children start: a shell's background job ignores SIGINT, they would inherit that, and Dagster lets
+    # SIGTERM do what SIGINT does.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    children = [subprocess.Popen(command, start_new_session=True) for command in commands]
+    click.echo(f"Dagster UI: http://{':'.join(address)} (stop with Ctrl-C)")
     try:
         while not stopping and all(child.poll() is None for child in children):
             time.sleep(0.2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,11 @@ import pytest
 # A deadline is a timed test: it fails on a busy machine and says nothing about the code.
 hypothesis.settings.register_profile("elder", deadline=None)
 hypothesis.settings.load_profile("elder")
+
+# What a shell starts in the background ignores SIGINT. Dagster gives SIGTERM the same handler, and then neither ends a
+# process of a test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,9 @@ def test_the_help_costs_no_heavy_import():
     loaded = set(result.stdout.split())
     heavy = {"dagster", "pandas", "sqlalchemy", "great_expectations", "dash", "git", "tree_sitter", "alembic"}
     assert not loaded & heavy
+
+
+def test_no_two_files_of_tests_have_the_same_name():
+    """pytest imports them by their name alone: the second one would be an error, and its tests never run."""
+    names = Counter(path.name for path in Path(__file__).parent.rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []

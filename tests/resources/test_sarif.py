@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from elder_assets.audit import report
 from elder_assets.audit import sarif as sarif_out
 from elder_assets.audit.model import Finding, Severity, Skipped, Status, Tier, Verdict
 from elder_assets.audit.registry import catalogue
+from elder_assets.audit.suppression import Applied
 
 __all__ = ["folder"]
 PROFILE = json.loads((Path(__file__).parent.parent / "schemas" / "sarif-profile.schema.json").read_text())
@@ -181,7 +183,12 @@ def test_output_writes_every_file_and_says_so(tmp_path: Path, folder: Path, monk
 
     from elder_assets import cli
 
-    monkeypatch.setattr(cli, "_audit", lambda *_a, **_k: shown(many(5001)))
+    def audited(_wanted: object, _server: str, report: Callable[[Applied], None]) -> tuple[Verdict, str]:
+        applied = shown(many(5001))
+        report(applied)
+        return applied.verdict, ""
+
+    monkeypatch.setattr(cli, "_audit", audited)
     done = CliRunner().invoke(
         cli.elder, ["audit", str(folder), "--format", "sarif", "--output", str(tmp_path / "e.sarif")]
     )
