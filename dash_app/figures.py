@@ -124,7 +124,7 @@ def fleet_trend(weeks: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) ->
     ]
     scores = [value for row in weeks for value in (row["low"], row["high"], row["mean"])]
     axis = {"range": _score_range(scores)}
-    return laid_out(traces, texts["title"], x=texts["week"], y=texts["score"], height=290, yaxis=axis)
+    return laid_out(traces, texts["title"], x=texts["week"], y=texts["score"], height=340, yaxis=axis)
 
 
 def _line(days: Sequence[str], scores: Sequence[float | None], name: str) -> Trace:

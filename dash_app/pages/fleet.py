@@ -22,7 +22,7 @@ ROWS = 25
 WEEKS = 52
 PERIODS = ("4", "13", "52")
 """Weeks that 'lately' may mean: over them movers and changes are shown."""
-MOVERS = 6
+MOVERS = 5
 STATUSES = ("passed", "warning", "failed", "error", "insufficient", "failing", "never")
 
 
@@ -50,6 +50,11 @@ def _lately(request: PageRequest) -> int:
     return int(request.value("weeks", PERIODS, PERIODS[0]))
 
 
+def _week(request: PageRequest) -> str:
+    """The Monday that scores are compared with; history scores this week and the 51 before it."""
+    return request.monday(min(_lately(request), WEEKS - 1))
+
+
 def _in_weeks(request: PageRequest) -> str:
     return request.t.gettext("in %(count)s weeks") % {"count": _lately(request)}
 
@@ -65,7 +70,7 @@ def _nothing(request: PageRequest) -> Component:
 
 def _glance(request: PageRequest, totals: dict[str, Any], failing: Sequence[dict[str, Any]]) -> Component:
     t = request.t
-    change, compared = request.store.fleet_change(request.monday(_lately(request)), request.viewer.team_id)
+    change, compared = request.store.fleet_change(_week(request), request.viewer.team_id)
     over = t.gettext("over the %(count)s that had a score then") % {"count": parts.number(compared)}
     share = totals["analysed_files"] / totals["eligible_files"] if totals["eligible_files"] else None
     gating = totals["critical"] + totals["high"]
@@ -165,7 +170,9 @@ def _trend(request: PageRequest, weeks: Sequence[dict[str, Any]]) -> Component:
         "mean": t.gettext("mean"),
         "half": t.gettext("middle half of repositories"),
     }
-    said = t.gettext("Mean score by week: %(first)s at first, %(last)s now, %(count)s repositories") % {
+    said = t.gettext(
+        "Mean score by week: %(first)s at first, %(last)s now, %(count)s repositories; half of them are in the band"
+    ) % {
         "first": parts.number(weeks[0]["mean"], 1),
         "last": parts.number(weeks[-1]["mean"], 1),
         "count": parts.number(weeks[-1]["repositories"]),
@@ -186,7 +193,7 @@ def _trend(request: PageRequest, weeks: Sequence[dict[str, Any]]) -> Component:
 
 def _movers(request: PageRequest) -> Component:
     t, moves = request.t, _moves(request)
-    title = t.gettext("Biggest movers %(lately)s") % {"lately": _in_weeks(request)}
+    title = t.gettext("Biggest movers")
     periods = [
         html.A(
             weeks, href=request.link(weeks="" if weeks == PERIODS[0] else weeks), **attributes(aria_current=is_shown)
@@ -195,7 +202,9 @@ def _movers(request: PageRequest) -> Component:
         for is_shown in ["true" if int(weeks) == _lately(request) else None]
     ]
     choice = html.Nav(
-        [html.Span(t.gettext("Weeks")), *periods], className="periods", **attributes(aria_label=t.gettext("Weeks"))
+        [*periods, html.Span(t.gettext("weeks"))],
+        className="periods",
+        **attributes(aria_label=t.gettext("Over how long")),
     )
     shown = (
         html.Ul([_mover(request, move) for move in moves], className="movers")
@@ -206,8 +215,8 @@ def _movers(request: PageRequest) -> Component:
 
 
 def _moves(request: PageRequest) -> list[views.Move]:
-    store, week = request.store, request.monday(_lately(request))
-    since = request.now - dt.timedelta(weeks=_lately(request))
+    store, week = request.store, _week(request)
+    since = dt.datetime.fromisoformat(week).replace(tzinfo=dt.UTC) + dt.timedelta(weeks=1)  # as the week was scored
     rows = store.movers(since, week, limit=MOVERS, team_id=request.viewer.team_id)
     outcomes = store.outcomes_of(
         {row[name] for row in rows for name in ("snapshot_before", "snapshot_after") if row["snapshot_before"]}
@@ -303,9 +312,7 @@ def wanted(request: PageRequest, *, limit: int = ROWS) -> RepositoryFilter:
 
 def _repositories(request: PageRequest) -> Component:
     t, store = request.t, request.store
-    rows, total = store.fleet_page(
-        wanted(request), before=request.monday(_lately(request)), team_id=request.viewer.team_id
-    )
+    rows, total = store.fleet_page(wanted(request), before=_week(request), team_id=request.viewer.team_id)
     lines = store.sparklines([row["id"] for row in rows], request.monday(WEEKS))
     columns = (
         Column(title=t.gettext("Repository"), sort="repository"),
@@ -378,7 +385,7 @@ def table(request: PageRequest) -> Table:
     """Every repository that the address asks for."""
     rows, _ = request.store.fleet_page(
         wanted(request, limit=PAGE_ROWS_MAX),
-        before=request.monday(_lately(request)),
+        before=_week(request),
         team_id=request.viewer.team_id,
     )
     columns = (
