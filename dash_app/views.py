@@ -90,7 +90,9 @@ def move_since_week(row: Mapping[str, Any], magics: Mapping[str, tuple[float | N
         magics: each one's score in that week and now.
     """
     counted = sum(1 for _, now in magics.values() if now is not None)
-    moved = [(name, (now - then) / counted) for name, (then, now) in magics.items() if None not in (then, now)]
+    moved = [
+        (name, (now - then) / counted) for name, (then, now) in magics.items() if then is not None and now is not None
+    ]
     named = sorted(
         (item for item in moved if abs(item[1]) >= SHOWN_POINTS_MIN), key=lambda item: (-abs(item[1]), item[0])
     )
