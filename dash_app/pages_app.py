@@ -37,6 +37,7 @@ import dash_app.pages
 from dash_app.access import person_of
 from dash_app.components.states import create_error
 from dash_app.page import Page, PageRequest, Table
+from dash_app.page_file import POLICY, to_file
 from dash_app.public import add_public_routes
 from dash_app.shell import BRAND, DRAWN, LIVE, LOCATION, SHOWN, held, shell
 from dash_app.static_html import Drawn, Figures, draw
@@ -211,6 +212,13 @@ class Looks:
         page, asked = self.asked(request, address)
         return page.table(asked) if page is not None and page.table is not None else None
 
+    def file(self, request: Request, address: str) -> tuple[str, str, int]:
+        """A page as a file (page_file.py), its name without ending, and the status of the answer."""
+        page, asked = self.asked(request, address)
+        content, status = self.content(page, asked)
+        server = (self._settings.public_url or str(request.base_url)).rstrip("/")
+        return to_file(asked, self.title(page, asked), content, server), file_name(asked.path), status
+
     def mark(self) -> str:
         """Differs when something changed that pages show."""
         return self.store.newest_change()
@@ -240,6 +248,11 @@ def language_of(request: Request) -> Language:
     chosen = request.cookies.get(LANGUAGE_COOKIE, "")
     wanted = [chosen, *(part.strip()[:2].lower() for part in request.headers.get("accept-language", "").split(","))]
     return next((language for name in wanted for language in LANGUAGES if language == name), "en")
+
+
+def file_name(path: str) -> str:
+    """A path as the name of a file: letters, digits and dots, the rest as hyphens."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", unquote(path)).strip("-.")[-80:] or "fleet"
 
 
 def is_same_address(mark: str, other: str) -> bool:
@@ -274,8 +287,7 @@ def _add_routes(server: FastAPI, app: Dash, looks: Looks) -> None:
         return HTMLResponse(filled, status_code=status, headers={"Cache-Control": "no-store"})
 
     async def export(request: Request) -> Response:
-        path = request.url.path.removeprefix("/csv")
-        address = ("/" if path == "/fleet" else path) + (f"?{request.url.query}" if request.url.query else "")
+        address = _exported(request, "/csv")
         try:
             table = await asyncio.to_thread(looks.table, request, address)
         except ElderError as error:
@@ -284,6 +296,13 @@ def _add_routes(server: FastAPI, app: Dash, looks: Looks) -> None:
             return Response("this page has no table\n", status_code=404, media_type="text/plain")
         headers = {"Content-Disposition": f'attachment; filename="elder-{table.name}.csv"'}
         return Response(to_csv(table), media_type="text/csv; charset=utf-8", headers=headers)
+
+    async def file(request: Request) -> Response:
+        said, name, status = await asyncio.to_thread(looks.file, request, _exported(request, "/html"))
+        headers = {"Cache-Control": "no-store", "Content-Security-Policy": POLICY}
+        if status == 200:
+            headers["Content-Disposition"] = f'attachment; filename="elder-{name}.html"'
+        return HTMLResponse(said, status_code=status, headers=headers)
 
     async def plotly() -> Response:
         headers = {"Content-Encoding": "gzip", "Cache-Control": f"public, max-age={YEAR_SECONDS}, immutable"}
@@ -305,12 +324,19 @@ def _add_routes(server: FastAPI, app: Dash, looks: Looks) -> None:
     server.add_api_route("/pages/changes", changes, include_in_schema=False)
     server.add_api_route("/language", language, include_in_schema=False)
     server.add_api_route("/csv/{path:path}", export, include_in_schema=False)
+    server.add_api_route("/html/{path:path}", file, include_in_schema=False)
     add_public_routes(server, looks.store, language_of)
     server.add_api_route("/{path:path}", first, include_in_schema=False)
     root = [route for route in server.router.routes if getattr(route, "path", "") == "/"]
     for route in root:
         server.router.routes.remove(route)
     server.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=4)
+
+
+def _exported(request: Request, prefix: str) -> str:
+    """The address of the page that an export is of."""
+    path = request.url.path.removeprefix(prefix)
+    return ("/" if path == "/fleet" else path) + (f"?{request.url.query}" if request.url.query else "")
 
 
 def _frame(app: Any, request: Request) -> str:

@@ -63,6 +63,11 @@ def digest_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def encoded(figure: Any) -> str:
+    """A figure as the page's script takes it; its digest is the name of the figure."""
+    return msgspec.json.encode(figure).decode()
+
+
 def to_static(node: Any, figures: Figures | None = None) -> str:
     """A component, a text, a number, or a list of them, as HTML; the figures in it are added to `figures`."""
     if node is None or node is False:
@@ -87,7 +92,7 @@ def _place_of(graph: dict[str, Any], figures: Figures | None) -> str:
     height = html.escape(str((graph.get("style") or {}).get("height", "320px")))
     if figures is None or graph.get("figure") is None:
         return f'<div class="plot" style="height:{height}"></div>'
-    described = msgspec.json.encode(graph["figure"]).decode()
+    described = encoded(graph["figure"])
     name = digest_of(described)
     figures[name] = described
     return f'<div class="plot" data-figure="{name}" style="height:{height}"></div>'

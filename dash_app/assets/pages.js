@@ -140,12 +140,15 @@
     if (document.contains(place) && place.dataset.drawn !== place.dataset.figure) plot(place);
     setTimeout(plotNext, 0);
   }
+  function described(name) {
+    if (typeof figures[name] === 'string') figures[name] = JSON.parse(figures[name]);
+    return figures[name];
+  }
   function plot(place) {
-    var name = place.dataset.figure, described = figures[name];
-    if (typeof described === 'string') described = figures[name] = JSON.parse(described);
+    var name = place.dataset.figure, figure = described(name);
     place.dataset.drawn = name;
-    if (!described) return;
-    window.Plotly.react(place, described.data, described.layout, {
+    if (!figure) return;
+    window.Plotly.react(place, figure.data, figure.layout, {
       responsive: true, displaylogo: false, modeBarButtons: [['toImage']], scrollZoom: false, plotlyServerURL: '',
       toImageButtonOptions: { format: 'png', scale: 2, filename: 'elder' }
     });
@@ -451,6 +454,53 @@
     unfolded.forEach(function (one) { one.open = true; });
   });
   window.addEventListener('afterprint', function () { unfolded.forEach(function (one) { one.open = false; }); });
+
+  // --- a page to take along: the print dialog, or one file with the figures as pictures -------------------------------
+  document.addEventListener('click', function (event) {
+    if (!event.target.closest || !event.target.closest('button[data-print]')) return;
+    withPlotly(function () { waiting().forEach(plot); window.print(); });
+  });
+  function picture(place) {
+    var name = place.dataset.picture, figure = described(name), title = place.textContent;
+    if (!figure) return null;
+    var there = document.querySelector('.plot[data-figure="' + name + '"]');
+    var size = { format: 'svg', width: (there && there.clientWidth) || 900, height: figure.layout.height };
+    return window.Plotly.toImage({ data: figure.data, layout: figure.layout }, size).then(function (source) {
+      var shown = new Image();
+      shown.src = source;
+      shown.alt = title;
+      shown.className = 'drawn';
+      var numbers = place.closest('figure').querySelector('details.numbers');
+      if (numbers) numbers.open = false;  // a click unfolds them; no script is needed for that
+      place.replaceWith(shown);
+    }, function () {});  // its title and its table stay
+  }
+  function pictured(text) {
+    var file = new DOMParser().parseFromString(text, 'text/html');
+    return withPlotly(function () {
+      return Promise.all(Array.from(file.querySelectorAll('[data-picture]')).map(picture));
+    }).then(function () { return '<!DOCTYPE html>\n' + file.documentElement.outerHTML; });
+  }
+  function save(text, name) {
+    var link = document.createElement('a'), source = URL.createObjectURL(new Blob([text], { type: 'text/html' }));
+    link.href = source;
+    link.download = name;
+    link.dataset.plain = '1';
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(function () { URL.revokeObjectURL(source); }, 60000);
+  }
+  document.addEventListener('click', function (event) {
+    var link = event.target.closest && event.target.closest('a[data-file]');
+    if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    fetch(link.href, { credentials: 'same-origin' }).then(function (answer) {
+      if (!answer.ok) throw new Error(answer.status);
+      var name = /filename="([^"]+)"/.exec(answer.headers.get('Content-Disposition') || '');
+      return answer.text().then(pictured).then(function (text) { save(text, name ? name[1] : 'elder.html'); });
+    }).catch(function () { say(root.lang === 'ja' ? '接続できません' : 'No connection', true); });
+  });
 
   // --- live ----------------------------------------------------------------------------------------------------------
   var seen = null, lost = null;

@@ -305,12 +305,30 @@ def choice(request: PageRequest, label: str, name: str, options: Mapping[str, st
 
 def export_link(request: PageRequest) -> Component:
     """The rows of this view as a file."""
-    shown, _, query = request.link().partition("?")
-    path = "/csv" + (shown if shown != "/" else "/fleet")
     return html.A(
         request.t.gettext("CSV"),
-        href=path + (f"?{query}" if query else ""),
+        href=_export_address(request, "/csv"),
         className="button quiet",
         download="",
         **attributes(data_plain="1"),
     )
+
+
+def take_along(request: PageRequest) -> list[Component]:
+    """This view for people who are not here: as one HTML file, or by the browser's print dialog."""
+    t = request.t
+    file = html.A(
+        t.gettext("HTML"),
+        href=_export_address(request, "/html"),
+        className="button quiet",
+        download="",
+        title=t.gettext("This view as one file that opens without Elder"),
+        **attributes(data_plain="1", data_file="1"),
+    )
+    printed = html.Button(t.gettext("Print / PDF"), type="button", className="quiet", **attributes(data_print="1"))
+    return [file, printed]
+
+
+def _export_address(request: PageRequest, prefix: str) -> str:
+    shown, _, query = request.link().partition("?")
+    return prefix + (shown if shown != "/" else "/fleet") + (f"?{query}" if query else "")

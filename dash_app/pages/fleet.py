@@ -36,7 +36,10 @@ def layout(request: PageRequest) -> Component:
     failing = store.cannot_audit(request.viewer.team_id)
     return html.Div(
         [
-            html.H1(t.gettext("Fleet")),
+            html.Div(
+                [html.H1(t.gettext("Fleet")), html.Div(parts.take_along(request), className="actions")],
+                className="page-head",
+            ),
             _glance(request, totals, failing),
             html.Div([_trend(request, weeks), _movers(request)], className="pair"),
             _cannot_audit(request, failing) if failing else None,

@@ -57,7 +57,7 @@ def _head(request: PageRequest, row: Mapping[str, Any]) -> Component:
     return html.Div(
         [
             html.Div([html.H1(parts.repository_name(row["repository"])), html.P(facts, className="facts")]),
-            html.Div([_run_now(request, row)], className="actions"),
+            html.Div([_run_now(request, row), *parts.take_along(request)], className="actions"),
         ],
         className="page-head",
     )

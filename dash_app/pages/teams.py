@@ -104,7 +104,10 @@ def team_layout(request: PageRequest) -> Component:
                 className="crumbs",
                 **attributes(aria_label=t.gettext("Where this is")),
             ),
-            html.H1(parts.plain_text(team.name)),
+            html.Div(
+                [html.H1(parts.plain_text(team.name)), html.Div(parts.take_along(request), className="actions")],
+                className="page-head",
+            ),
             parts.tabs(request, links),
             shown(request, team),
         ]

@@ -211,3 +211,35 @@ def test_a_page_can_be_read_without_scripts(filled, browser):
 )  # fmt: skip
 def test_what_is_missing_says_what_to_do(empty, look, address: str, said: str):
     expect(look(empty.address + address).get_by_text(said).first).to_be_visible()
+
+
+def test_a_view_is_taken_along_as_one_file_with_pictures_that_needs_neither_script_nor_network(
+    filled, look, browser, tmp_path
+):
+    page = look(f"{filled.address}/repositories/{BASKET}")
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="HTML", exact=True).click()
+    kept = tmp_path / "kept.html"
+    saved.value.save_as(kept)
+    context = browser.new_context(java_script_enabled=False, offline=True)
+    shown = context.new_page()
+    wrong: list[str] = []
+    shown.on("console", lambda message: wrong.append(message.text))
+    shown.goto(kept.as_uri())
+    pictures = shown.locator("figure img.drawn")
+    assert pictures.count() == page.locator(".plot").count() >= 2
+    assert all(picture.evaluate("one => one.naturalWidth") > 100 for picture in pictures.all())
+    expect(shown.get_by_alt_text("Score over 52 weeks")).to_be_visible()
+    expect(shown.get_by_role("button")).to_have_count(0)
+    shown.locator("details.numbers summary").first.click()
+    expect(shown.locator("details.numbers td").first).to_be_visible()
+    assert wrong == []
+    context.close()
+
+
+def test_print_opens_the_browsers_dialog_with_every_figure_drawn(filled, look):
+    page = look(f"{filled.address}/repositories/{BASKET}")
+    page.evaluate("() => { window.print = () => { window.printed = document.querySelectorAll('.main-svg').length } }")
+    page.get_by_role("button", name="Print / PDF").click()
+    page.wait_for_function("window.printed > 0")
+    assert page.locator(".plot:not(:has(.main-svg))").count() == 0
