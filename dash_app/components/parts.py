@@ -202,7 +202,8 @@ def chart(figure: Figure, said: str, *, columns: Sequence[str] = (), rows: Seque
 class Column(msgspec.Struct, frozen=True, kw_only=True):
     """One column of a table."""
 
-    title: str
+    title: Any
+    """Text, or a component."""
     sort: str = ""
     """Name in the query when the table can be sorted by it."""
     is_number: bool = False

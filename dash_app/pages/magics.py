@@ -17,6 +17,7 @@ from dash_app.page import Page, PageRequest, Table, repository_address
 from elder_assets.audit.errors import UnknownRecord
 from elder_assets.audit.registry import MAGIC_ORDER, catalogue
 from resources.messages.catalogue import magic_name, status_name
+from resources.store.pages import RepositoryFilter
 
 ROWS = 25
 WEEKS = 52
@@ -32,7 +33,57 @@ def layout(request: PageRequest) -> Component:
         return html.Div([heading, create_empty(t.gettext("No repository was audited yet"))])
     cards = [_card(request, name, [row for row in totals if row["magic"] == name]) for name in MAGIC_ORDER]
     head = html.Div([heading, html.Div(parts.export_link(request), className="actions")], className="page-head")
-    return html.Div([head, html.Ul(cards, className="magics")])
+    return html.Div([head, html.Ul(cards, className="magics"), _matrix(request)])
+
+
+def _matrix(request: PageRequest) -> Component:
+    """Where each repository stands in all eight, worst first: one look finds a column that is red everywhere."""
+    t, store = request.t, request.store
+    wanted = RepositoryFilter(
+        text=request.value("q").strip(),
+        sort="repository" if request.value("sort") == "repository" else "score",
+        is_descending=request.value("order") == "desc",
+        offset=(max(request.number("page", 1, 100_000), 1) - 1) * ROWS,
+        limit=ROWS,
+    )
+    rows, total = store.fleet_page(wanted, before=request.monday(0), team_id=request.viewer.team_id)
+    magics = store.magics_of([row["id"] for row in rows])
+    columns = (
+        Column(title=t.gettext("Repository"), sort="repository"),
+        Column(title=t.gettext("Score"), sort="score"),
+        *(Column(title=html.A(magic_name(request.language, name), href=f"/magics/{name}")) for name in MAGIC_ORDER),
+    )
+    shown = [
+        (
+            html.A(parts.repository_name(row["repository"]), href=repository_address(row["repository"])),
+            html.B(parts.number(row["score"], 1)),
+            *(_cell(request, row["repository"], name, magics.get(row["id"], {}).get(name)) for name in MAGIC_ORDER),
+        )
+        for row in rows
+    ]
+    title = t.gettext("Repositories by magic")
+    body = (
+        parts.table(request, title, columns, shown, kind="matrix")
+        if rows
+        else create_empty(t.gettext("No repository fits"), html.P(html.A(t.gettext("Show all"), href=request.here)))
+    )
+    controls = parts.filters(request, parts.search_box(request, t.gettext("Name contains")))
+    return parts.section(title, controls, body, parts.pager(request, total, ROWS), name="repositories")
+
+
+def _cell(request: PageRequest, repository: str, magic: str, now: Mapping[str, Any] | None) -> Component:
+    """A score in the colour of its status; what was not judged says so."""
+    if now is None:
+        return html.Span("–", className="cell")
+    status = status_name(request.language, now["status"])
+    return html.A(
+        str(int(now["score"]))
+        if now["status"] in views.COUNTED and now["score"] is not None
+        else "–",  # never 100 for less
+        href=repository_address(repository, tab="findings", magic=magic),
+        className=f"cell {now['status'].replace(' ', '-')}",
+        title=f"{magic_name(request.language, magic)}: {status}",
+    )
 
 
 def totals_table(request: PageRequest) -> Table:

@@ -131,8 +131,10 @@ def _scorecard_tab(request: PageRequest, team: Team) -> Component:
         return html.Div([parts.section(t.gettext("Scorecard"), empty), strip, _links(request, team.key)])
     return html.Div(
         [
-            html.Div([_levels(request, whole), _trend(request, team.id)], className="pair even"),
-            _missing(request, whole),
+            html.Div(
+                [html.Div([_levels(request, whole), _missing(request, whole)]), _trend(request, team.id)],
+                className="pair even",
+            ),
             initiatives_strip(request, team),
             _scorecard(request, rows),
             _links(request, team.key),
@@ -223,7 +225,7 @@ def _missing(request: PageRequest, whole: Sequence[Mapping[str, Any]]) -> Compon
                 html.Small(parts.plain_text(row["missing"] or row["reason"])),
             ]
         )
-        for row in wanting[:8]
+        for row in wanting[:5]
     ]
     return parts.section(
         t.gettext("First to do: what keeps a repository from its next level"), html.Ul(items, className="list")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -78,6 +79,16 @@ class RepositoryPages(Pages):
         with self._reading() as connection:
             found = connection.execute(sa.select(table).where(table.c.repository_id == repository_id)).mappings()
             return {row["magic"]: dict(row) for row in found}
+
+    def magics_of(self, repository_ids: Iterable[int]) -> dict[int, dict[str, Row]]:
+        """Status and score of each magic of a few repositories now, by repository and magic."""
+        table = tables.latest_magics
+        found: dict[int, dict[str, Row]] = {}
+        statement = sa.select(table.c.repository_id, table.c.magic, table.c.status, table.c.score)
+        with self._reading() as connection:
+            for row in connection.execute(statement.where(table.c.repository_id.in_(list(repository_ids)))).mappings():
+                found.setdefault(row["repository_id"], {})[row["magic"]] = dict(row)
+        return found
 
     def rules_now(self, repository_id: int) -> list[Row]:
         """Active findings by rule and severity, most first: the columns of `latest_rules`."""

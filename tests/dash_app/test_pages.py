@@ -348,6 +348,17 @@ def test_a_repository_says_first_whether_it_may_ship(filled: TestClient):
     assert "1 finding fails a check" in till
 
 
+def test_the_matrix_of_magics_has_a_cell_for_each_that_leads_to_its_findings(filled: TestClient):
+    row = filled.get("/magics?q=basket").text
+    cells = re.findall(r'<a class="cell ([a-z-]+)" href="([^"]+)" title="([^"]+)">([^<]+)</a>', row)
+    assert len(cells) == 8
+    now = {name: (status, shown) for status, _, name, shown in cells}
+    assert all(href.startswith(f"{HERE}?tab=findings&amp;magic=") for _, href, *_ in cells)
+    assert {shown for status, shown in now.values() if status not in {"passed", "warning", "failed"}} <= {"–"}
+    assert all(shown.isdigit() for status, shown in now.values() if status in {"passed", "warning", "failed"})
+    assert "No repository fits" in filled.get("/magics?q=nowhere").text
+
+
 def test_a_file_of_the_map_leads_to_its_findings(filled: TestClient):
     shown = filled.get(HERE).text
     assert f"{HERE}?tab=findings&amp;path=shop%2Fsum.py" in shown
