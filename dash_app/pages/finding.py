@@ -14,7 +14,7 @@ from dash_app.components.findings import severity_badge
 from dash_app.components.lineage import commit_at_host, lineage, place_at_host
 from dash_app.components.states import create_empty
 from dash_app.components.tickets import ticket_of
-from dash_app.page import Page, PageRequest, repository_address
+from dash_app.page import Page, PageRequest, Table, repository_address
 from elder_assets.audit.finding_states import ACTIVE
 from elder_assets.audit.registry import catalogue
 from resources.excerpts import SECRET_RULES, Excerpt, excerpt
@@ -114,7 +114,7 @@ def _origin(request: PageRequest, row: Mapping[str, Any], shown: Excerpt) -> Com
     return parts.section(
         t.gettext("Where it comes from"),
         lineage(request, row, shown.blob, is_place_shown=row["rule"] not in SECRET_RULES),
-        html.H3(t.gettext("What became of it")),
+        html.Div([html.H3(t.gettext("What became of it")), parts.export_link(request)], className="card-head"),
         html.Ul(events, className="chain"),
     )
 
@@ -209,9 +209,23 @@ def _suppress(request: PageRequest, row: Mapping[str, Any]) -> Component:
     )
 
 
+def table(request: PageRequest) -> Table:
+    """Everything that became of the finding, oldest first."""
+    row = request.store.finding_now(int(request.parts["number"]), request.viewer.team_id)
+    same = {name: row[name] for name in ("repository", "rule", "severity", "path", "line", "message")}
+    events = request.store.finding_history(row["id"])
+    rows = [
+        {**same, **event, "finding": row["id"], "audit": event["audit_id"], "reason": event["detail"].get("reason")}
+        for event in events
+    ]
+    columns = ("finding", "event", "as_of", "commit", "audit", "recorded_at", "reason", *same)
+    return Table(name=f"finding-{row['id']}", columns=columns, rows=rows)
+
+
 PAGE = Page(
     name="fleet_finding",
     pattern="/findings/(?P<number>[0-9]{1,15})",
     title=lambda request: f"{request.t.gettext('Finding')} {request.parts.get('number', '')}",
     layout=layout,
+    table=table,
 )

@@ -63,9 +63,23 @@ def layout(request: PageRequest) -> Component:
         )
         for row in teams
     ]
-    return html.Div(
-        [heading, parts.section(t.gettext("Teams"), parts.table(request, t.gettext("Teams"), columns, rows))]
-    )
+    listed = parts.table(request, t.gettext("Teams"), columns, rows)
+    return html.Div([heading, parts.section(t.gettext("Teams"), listed, aside=parts.export_link(request))])
+
+
+def teams_table(request: PageRequest) -> Table:
+    """Every team that the viewer may see."""
+    columns = ("team", "name", "score", "repositories", "not_audited", "fails_a_check", "open")
+    rows = [
+        {
+            **row,
+            "team": row["key"],
+            "not_audited": row["repositories"] - row["audited"],
+            "fails_a_check": row["gating"],
+        }
+        for row in request.store.team_rows(request.viewer.team_id)
+    ]
+    return Table(name="teams", columns=columns, rows=rows)
 
 
 def team_of(request: PageRequest) -> Team:
@@ -299,7 +313,14 @@ def table(request: PageRequest) -> Table:
 
 
 PAGES = (
-    Page(name="teams", pattern="/teams", title=lambda request: str(request.t.gettext("Teams")), layout=layout, place=2),
+    Page(
+        name="teams",
+        pattern="/teams",
+        title=lambda request: str(request.t.gettext("Teams")),
+        layout=layout,
+        place=2,
+        table=teams_table,
+    ),
     Page(
         name="teams_team",
         pattern="/teams/(?P<team>[a-z0-9._-]{1,64})",

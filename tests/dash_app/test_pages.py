@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
-from fleet_samples import BASKET, BROKEN, HOSTILE, NEW, NOW, TILL, fill
+from fleet_samples import BASKET, BROKEN, HOSTILE, MESSAGE, NEW, NOW, TILL, fill
 
 from dash_app.app import create_app
 from dash_app.pages_app import found_pages
@@ -112,6 +112,8 @@ def test_a_team_sees_neither_repositories_nor_findings_of_another(tmp_path: Path
             assert "basket" not in client.get("/magics/strict").text
             assert BASKET not in client.get("/csv/fleet").text
             assert client.get(f"/csv{HERE}").status_code == 404
+            assert client.get("/csv/findings/1").status_code == 404
+            assert "payments" not in client.get("/csv/teams").text
 
 
 def test_what_the_api_can_do_is_offered(filled: TestClient):
@@ -376,6 +378,25 @@ def test_findings_can_be_chosen_by_who_may_do_something_with_them(filled: TestCl
     [
         ("/magics", ["magic", "status", "repositories", "score", "findings"]),
         ("/rules/STR013", ["repository", "severity", "open", "suppressed"]),
+        ("/teams", ["team", "name", "score", "repositories", "not_audited", "fails_a_check", "open"]),
+        (
+            "/findings/2",
+            [
+                "finding",
+                "event",
+                "as_of",
+                "commit",
+                "audit",
+                "recorded_at",
+                "reason",
+                "repository",
+                "rule",
+                "severity",
+                "path",
+                "line",
+                "message",
+            ],
+        ),
     ],
 )
 def test_what_a_page_lists_can_be_taken_along(filled: TestClient, page: str, columns: list[str]):
@@ -383,3 +404,31 @@ def test_what_a_page_lists_can_be_taken_along(filled: TestClient, page: str, col
     head, *rows = list(csv.reader(io.StringIO(filled.get(f"/csv{page}").text)))
     assert head == columns
     assert rows
+
+
+def test_the_history_of_a_finding_tells_every_event_and_its_texts_are_no_formulas(tmp_path: Path):
+    with open_store(f"sqlite:///{tmp_path / 'elder.db'}", clock=lambda: NOW) as store:
+        fill(store)
+        with store._engine.connect() as connection:
+            states = tables.finding_states
+            found = connection.execute(sa.select(states.c.id).where(states.c.message == MESSAGE)).scalars().first()
+        told = [event["event"] for event in store.finding_history(found)]
+        with TestClient(
+            create_app(store, load_settings({"ELDER_HOME": str(tmp_path)})), base_url="http://localhost"
+        ) as client:
+            rows = list(csv.DictReader(io.StringIO(client.get(f"/csv/findings/{found}").text)))
+    assert told
+    assert [row["event"] for row in rows] == told
+    assert {row["message"][:2] for row in rows} == {"'="}
+
+
+def test_the_overview_of_teams_counts_what_was_not_audited(tmp_path: Path):
+    with open_store(f"sqlite:///{tmp_path / 'elder.db'}", clock=lambda: NOW) as store:
+        store.add_team("payments", "=Payments")
+        store.add_repository("example.org/a", "https://example.org/a")
+        store.assign("example.org/a", "payments")
+        with TestClient(
+            create_app(store, load_settings({"ELDER_HOME": str(tmp_path)})), base_url="http://localhost"
+        ) as client:
+            rows = list(csv.reader(io.StringIO(client.get("/csv/teams").text)))
+    assert rows[1] == ["payments", "'=Payments", "", "1", "1", "0", "0"]
