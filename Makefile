@@ -46,13 +46,13 @@ browser-test: $(VENV)/dev.done
 	$(BIN)/python -m pytest tests/dash_app/browser $(ARGS)
 
 test: $(VENV)/dev.done
-	$(BIN)/python -m pytest -n 2 -m "not fault and not image and not cluster" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not fault and not image and not cluster" $(ARGS)
 
 fault-test: $(VENV)/dev.done
-	$(BIN)/python -m pytest -n 2 tests/faults $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/faults $(ARGS)
 
 pg-test: $(VENV)/dev.done
-	$(BIN)/python -m pytest -n 2 -m "postgres and not fault and not cluster" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "postgres and not fault and not cluster" $(ARGS)
 
 check: $(VENV)/dev.done
 	$(BIN)/ruff format --check .
@@ -71,7 +71,7 @@ chart-tools: $(VENV)/dev.done
 	@$(BIN)/python tools/chart_tools.py build/chart-tools
 
 chart-test: chart-tools
-	$(BIN)/python -m pytest -n 2 -rs tests/chart $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -rs tests/chart $(ARGS)
 
 image-test: $(VENV)/dev.done
 	$(BIN)/python tools/image.py build/image
