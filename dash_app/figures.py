@@ -261,12 +261,14 @@ def folder_boxes(paths: Sequence[str]) -> dict[str, tuple[str, str]]:
     return found
 
 
-def hotspot_map(files: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> Figure:
+def hotspot_map(files: Sequence[Mapping[str, Any]], texts: Mapping[str, str], leads: str = "") -> Figure:
     """Files as rectangles: area is size, colour is risk.
 
     Args:
         files: path, size_bytes, risk (0-1), said (what to show of it).
         texts: title, repository, risk.
+        leads: where a click on a file leads, its path to be added; the page's script follows it (`layout.meta.leads`;
+            the id of a file's box is a slash, its path and a NUL).
     """
     ids, labels, parents = ["/"], [texts["repository"]], [""]
     sizes, risks, said = [0], [0.0], [""]
@@ -295,4 +297,4 @@ def hotspot_map(files: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) ->
         "pathbar": {"visible": False}, "tiling": {"pad": 1},
     }  # fmt: skip
     margin = {"l": 0, "r": 0, "t": 40, "b": 0}
-    return laid_out([tree], texts["title"], height=380, margin=margin, hovermode="closest")
+    return laid_out([tree], texts["title"], height=380, margin=margin, hovermode="closest", meta={"leads": leads})

@@ -152,6 +152,20 @@
       responsive: true, displaylogo: false, modeBarButtons: [['toImage']], scrollZoom: false, plotlyServerURL: '',
       toImageButtonOptions: { format: 'png', scale: 2, filename: 'elder' }
     });
+    if ((figure.layout.meta || {}).leads) leadsOn(place, figure.layout.meta.leads);
+  }
+  // A file's box of the map leads where its row in the table leads; a folder's box is looked into, as plotly does.
+  function leadsOn(place, leads) {
+    place.removeAllListeners('plotly_treemapclick');
+    place.on('plotly_treemapclick', function (clicked) {
+      var name = /^\/([^\0]*)\0$/.exec(clicked.points[0].id), by = clicked.event || {};
+      if (!name || leads.charAt(0) !== '/' || leads.charAt(1) === '/') return true;
+      var address = leads + encodeURIComponent(name[1]);
+      if (by.metaKey || by.ctrlKey || by.shiftKey) window.open(address, '_blank', 'noopener');
+      else if (ready()) go(address);
+      else location.assign(address);
+      return false;
+    });
   }
   window.addEventListener('beforeprint', function () { if (window.Plotly) waiting().forEach(plot); });
   // The next page may have figures where this one has none.

@@ -338,8 +338,9 @@ def _hotspots(request: PageRequest, row: Mapping[str, Any]) -> Component | None:
         t.gettext("Authors"),
         t.gettext("Size, KiB"),
     )
+    leads = repository_address(row["repository"], tab="findings") + "&path="
     return html.Section(
-        parts.chart(figures.hotspot_map(shown, texts), said, columns=columns, rows=table), className="card"
+        parts.chart(figures.hotspot_map(shown, texts, leads), said, columns=columns, rows=table), className="card"
     )
 
 

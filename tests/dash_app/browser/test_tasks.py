@@ -243,3 +243,30 @@ def test_print_opens_the_browsers_dialog_with_every_figure_drawn(filled, look):
     page.get_by_role("button", name="Print / PDF").click()
     page.wait_for_function("window.printed > 0")
     assert page.locator(".plot:not(:has(.main-svg))").count() == 0
+
+
+def box_of(page: Page, name: str):
+    page.get_by_role("group", name="The files with most risk").scroll_into_view_if_needed()
+    return page.locator("g.slice").filter(has_text=name).last.locator("path").first
+
+
+@pytest.mark.parametrize("path", ["shop/basket.py", 'a/"><b>x</b>.py'], ids=["plain", "hostile"])
+def test_a_box_of_the_map_leads_to_the_findings_of_its_file_and_back(filled, look, path: str):
+    page = look(f"{filled.address}/repositories/{TILL}")
+    page.evaluate("() => { window.kept = true }")
+    wanted = page.locator("details.numbers a").filter(has_text=path).get_attribute("href")
+    box_of(page, path.rpartition("/")[2]).click()
+    expect(page.get_by_label("Path contains")).to_have_value(path)
+    assert page.url == filled.address + wanted
+    assert page.evaluate(KEPT)
+    expect(page.locator("main tbody tr")).not_to_have_count(0)
+    page.go_back()
+    expect(page.get_by_role("heading", name="Eight magics")).to_be_attached()
+
+
+def test_a_folder_of_the_map_is_looked_into(filled, look):
+    page = look(f"{filled.address}/repositories/{TILL}")
+    box_of(page, "shop").click(position={"x": 8, "y": 4})
+    expect(page.locator("g.slice").filter(has_text="basket.py")).to_be_visible()
+    expect(page.locator("g.slice").filter(has_text="x</b>")).to_have_count(0)
+    assert page.url == f"{filled.address}/repositories/{TILL}"
