@@ -142,7 +142,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     runs, runs_forecast = _runs(environment)
     return Settings(
         home=Path(home).expanduser().absolute() if home else _data_folder(environment),
-        database_url=environment.get("ELDER_DATABASE_URL", ""),
+        database_url=_database_url(environment),
         max_concurrent_runs=runs,
         forecast_runs_max=runs_forecast,
         web_port=_number(environment, "ELDER_DAGSTER_PORT", 3000, 1, 65_535),
@@ -279,6 +279,22 @@ def _depot(environment: Mapping[str, str], name: str) -> str:
         raise ConfigurationError(name, "another address", allowed)
     if parts.username and parts.scheme not in {"abfs", "abfss"}:  # there it names the container
         raise ConfigurationError(name, "an address with credentials", allowed)
+    return given
+
+
+def _database_url(environment: Mapping[str, str]) -> str:
+    """What SQLAlchemy would answer with a traceback, or would misread; the message holds no part of the address."""
+    name, given = "ELDER_DATABASE_URL", environment.get("ELDER_DATABASE_URL", "").strip()
+    if not given:
+        return ""
+    scheme, separator, rest = given.partition("://")
+    if not separator or scheme.partition("+")[0] not in {"postgresql", "sqlite"}:
+        raise ConfigurationError(name, scheme if separator else "another text", "postgresql://user@host/database")
+    credentials, _, server = rest.partition("/")[0].rpartition("@")
+    port = server.rpartition("]")[2].partition(":")[2]
+    if "@" in credentials or (port and not port.isdecimal()):
+        allowed = "postgresql://user@host:5432/database; a password is given by PGPASSWORD, or has %40 for @"
+        raise ConfigurationError(name, "an address that cannot be read", allowed)
     return given
 
 

@@ -6,11 +6,13 @@ Dagster's instance are in `elder_assets/dagster_doctor.py`, because nothing here
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -53,7 +55,7 @@ def examine(
 ) -> list[Check]:
     """Look at everything; a check that cannot look says so and the others go on."""
     checks = [_guarded(check, settings) for check in (database, damage, disk, home, server_key, caches)]
-    if checks[0].state == "failed":
+    if checks[0].state != "ok":  # opening the store would make it, or bring its schema up to date
         return checks
     with open_store(settings.store_url, now) as store:
         for of_store in STORE_CHECKS:
@@ -73,7 +75,8 @@ def _guarded(check: Callable[..., Check], *arguments: object) -> Check:
         return check(*arguments)
     except (ElderError, OSError) as error:
         reason = f"cannot be looked at: {error}"
-        return Check(name=check.__name__.replace("_", " "), state="failed", detail=reason, advice="see the reason")
+        advice = "mend the reason, then run `elder doctor` again"
+        return Check(name=check.__name__.replace("_", " "), state="failed", detail=reason, advice=advice)
 
 
 # --- this machine ----------------------------------------------------------------------------------------
@@ -81,16 +84,15 @@ def _guarded(check: Callable[..., Check], *arguments: object) -> Check:
 
 def database(settings: Settings) -> Check:
     """Reachable, and with a schema that serves this Elder."""
-    engine = make_engine(sa.make_url(settings.store_url))
+    file = _sqlite_file(settings)
+    if file is not None and not file.exists():
+        advice = "`elder up`, `elder migrate up` or the first `elder repo add` makes it; see ELDER_HOME"
+        return Check(name="database", state="warning", detail=f"there is no results store yet: {file}", advice=advice)
     try:
-        with engine.connect() as connection:
+        with _connected(settings) as connection:
             found = revision_of(connection)
-    except (sa.exc.SQLAlchemyError, OSError) as error:
-        reason = without_statement(error) if isinstance(error, sa.exc.SQLAlchemyError) else str(error)
-        advice = "start the database, or see ELDER_DATABASE_URL (docs/runbooks/database-lost.md)"
-        return Check(name="database", state="failed", detail=f"does not answer: {reason}", advice=advice)
-    finally:
-        engine.dispose()
+    except (StoreError, OSError) as error:
+        return _unanswered(str(error), file)
     if serves(found):
         return Check(name="database", state="ok", detail=f"answers, schema {found}")
     if found is not None and era(found) > era(tables.REVISION):
@@ -103,12 +105,37 @@ def database(settings: Settings) -> Check:
     )
 
 
+def _sqlite_file(settings: Settings) -> Path | None:
+    """Where the store lies when it is a file."""
+    url = sa.make_url(settings.store_url)
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+
+
+REFUSED = ("password", "authentication failed", "pg_hba.conf", 'role "')
+"""How PostgreSQL's words begin when it is up and does not let us in."""
+
+
+def _unanswered(reason: str, file: Path | None) -> Check:
+    """What to do about a database that gives no answer follows from its own words."""
+    advice = "start the database, or see ELDER_DATABASE_URL (docs/runbooks/database-lost.md)"
+    if file is not None:
+        advice = f"see that {file} is this user's and that its disk has room; other words mean damage (`damage`, below)"
+    elif any(word in reason for word in REFUSED):
+        advice = (
+            "it runs: see the name in ELDER_DATABASE_URL and PGPASSWORD (chart: database.user, database.existingSecret)"
+        )
+    elif 'database "' in reason and "does not exist" in reason:
+        advice = "it runs: make the empty database (docs/kubernetes.md), or see its name in ELDER_DATABASE_URL"
+    return Check(name="database", state="failed", detail=f"does not answer: {reason}", advice=advice)
+
+
 def damage(settings: Settings) -> Check:
     """Every page of a SQLite store can be read; PostgreSQL looks after its own."""
-    url = sa.make_url(settings.store_url)
-    if url.get_backend_name() != "sqlite":
-        return Check(name="damage", state="skipped", detail="PostgreSQL checks its own pages (data_checksums)")
-    with _sqlite(settings) as connection:
+    file = _sqlite_file(settings)
+    if file is None or not file.exists():
+        detail = "there is no store yet" if file else "PostgreSQL checks its own pages (data_checksums)"
+        return Check(name="damage", state="skipped", detail=detail)
+    with _connected(settings) as connection:
         said = [str(row[0]) for row in connection.execute(sa.text("PRAGMA integrity_check(3)"))]
     if said == ["ok"]:
         return Check(name="damage", state="ok", detail="every page of the store is sound")
@@ -116,7 +143,7 @@ def damage(settings: Settings) -> Check:
 
 
 @contextmanager
-def _sqlite(settings: Settings) -> Iterator[sa.Connection]:
+def _connected(settings: Settings) -> Iterator[sa.Connection]:
     engine = make_engine(sa.make_url(settings.store_url))
     try:
         with engine.connect() as connection:
@@ -161,14 +188,24 @@ def home(settings: Settings) -> Check:
             detail=f"{settings.home} cannot be written",
             advice=f"chmod u+w {settings.home}",
         )
+    if not os.access(settings.home, os.W_OK | os.X_OK):
+        owner = settings.home.stat().st_uid
+        return Check(
+            name="home",
+            state="failed",
+            detail=f"{settings.home} is of user {owner}, and user {os.geteuid()} may not write there",
+            advice=f"run Elder as user {owner}, or set ELDER_HOME to a folder of this user",
+        )
     return Check(name="home", state="ok", detail=f"{settings.home} can be written by its owner")
 
 
 def server_key(settings: Settings) -> Check:
     """The key that webhook secrets come from is its owner's alone."""
     file = settings.home / "server.key"
-    if settings.secret_key is not None or not file.is_file():
-        return Check(name="server key", state="skipped", detail="set by ELDER_SECRET_KEY, or not made yet")
+    if settings.secret_key is not None:
+        return Check(name="server key", state="skipped", detail="set by ELDER_SECRET_KEY")
+    if not file.is_file():
+        return Check(name="server key", state="skipped", detail="not made yet; it is made when it is first needed")
     if file.stat().st_mode & 0o077:
         return Check(
             name="server key",
@@ -241,7 +278,7 @@ def notices(store: Store, now: datetime) -> Check:
     if not late and not held.notices_given_up:
         return Check(name="notices", state="ok", detail="none is late, none was given up")
     detail = f"{held.notices_waiting} are due, {held.notices_given_up} were given up"
-    advice = "elder alert names the channels and their errors"
+    advice = "`elder alert history` has their last errors; `elder alert test CHANNEL` tries one"
     return Check(name="notices", state="failed" if late else "warning", detail=detail, advice=advice)
 
 
@@ -280,7 +317,7 @@ def tokens(store: Store, now: datetime) -> Check:  # noqa: ARG001
     held = store.levels(stale_after=STALE_AFTER, expiring_within=EXPIRING_WITHIN)
     if not held.tokens_expiring:
         return Check(name="tokens", state="ok", detail="none expires within a week")
-    advice = "make new ones with `elder token` and change what uses them"
+    advice = "make new ones with `elder token create` and change what uses them"
     detail = f"{held.tokens_expiring} expire within a week"
     return Check(name="tokens", state="warning", detail=detail, advice=advice)
 

@@ -41,6 +41,10 @@ def without_statement(error: sa.exc.SQLAlchemyError) -> str:
     return str(getattr(error, "orig", None) or type(error).__name__).strip().split("\n")[0]
 
 
+CONNECT_SECONDS_MAX = 10
+"""A server whose node is gone answers nothing; TCP alone would wait for two minutes."""
+
+
 def make_engine(url: sa.URL, schema: str = tables.POSTGRESQL_SCHEMA) -> Engine:
     """Connections to a database of one of the two kinds.
 
@@ -52,7 +56,8 @@ def make_engine(url: sa.URL, schema: str = tables.POSTGRESQL_SCHEMA) -> Engine:
         StoreError: it is of another kind.
     """
     if url.get_backend_name() == "postgresql":
-        engine = sa.create_engine(url, pool_pre_ping=True)
+        waits = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS_MAX}
+        engine = sa.create_engine(url, pool_pre_ping=True, connect_args=waits)
         sa.event.listen(engine, "connect", partial(_set_up_postgresql, schema), insert=True)
         return engine
     if url.get_backend_name() != "sqlite":

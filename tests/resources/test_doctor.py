@@ -67,7 +67,62 @@ def test_what_is_wrong_has_advice_and_what_is_well_has_none(settings: Settings, 
         assert bool(check.advice) == (check.state in {"warning", "failed"}), check
 
 
+def test_a_place_where_nothing_is_yet_stays_as_it_is(settings: Settings):
+    found = doctor.examine(settings)
+    assert not settings.home.exists()
+    assert (found[0].state, doctor.worst(found)) == ("warning", 1)
+    assert "no results store yet" in found[0].detail
+    assert "elder up" in found[0].advice
+    assert "heartbeat" not in {check.name for check in found}
+
+
+def test_a_store_without_tables_is_not_given_any(settings: Settings):
+    settings.home.mkdir()
+    sqlite3.connect(settings.home / "elder.db").close()
+    found = doctor.examine(settings)
+    assert (found[0].state, found[0].advice) == ("warning", "elder migrate up")
+    with sqlite3.connect(settings.home / "elder.db") as connection:
+        assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+
+
 # --- this machine ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ('connection to server at "db", port 5432 failed: FATAL:  password authentication failed for user "elder"', "PGPASSWORD"),
+        ('connection to server at "db", port 5432 failed: fe_sendauth: no password supplied', "PGPASSWORD"),
+        ('connection to server at "db", port 5432 failed: FATAL:  database "elder" does not exist', "make the empty database"),
+        ('connection to server at "db", port 5432 failed: Connection refused', "start the database"),
+    ],
+    ids=["wrong-password", "no-password", "no-database", "away"],
+)  # fmt: skip
+def test_the_advice_follows_from_what_the_server_said(words: str, advice: str):
+    assert advice in doctor._unanswered(words, None).advice
+
+
+def test_a_store_file_of_another_user_is_no_server_to_be_started(
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(_connection: sa.Connection) -> None:
+        raise sa.exc.OperationalError("SELECT 1", {}, sqlite3.OperationalError("attempt to write a readonly database"))
+
+    monkeypatch.setattr(doctor, "revision_of", refused)
+    found = doctor.database(settings)
+    assert found.detail == "does not answer: attempt to write a readonly database"
+    assert "elder.db is this user's" in found.advice
+    assert "start the database" not in found.advice
+
+
+def test_a_home_that_this_user_may_not_write_is_named(
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(doctor.os, "access", lambda _path, _mode: False)
+    found = doctor.home(settings)
+    assert found.state == "failed"
+    assert "may not write there" in found.detail
+    assert "ELDER_HOME" in found.advice
 
 
 def test_a_database_that_does_not_answer_fails_alone(settings: Settings):

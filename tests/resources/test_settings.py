@@ -34,6 +34,9 @@ def test_another_database_replaces_it():
         {"ELDER_CANARY_SHARE": "10"},
         {"ELDER_CANARY_SHARE": "101", "ELDER_CANARY_RULER": "/etc/elder/ruler.json"},
         {"ELDER_PUBLIC_URL": "https://ann:pw@elder.example.org"},
+        {"ELDER_DATABASE_URL": "postgres://db/elder"},
+        {"ELDER_DATABASE_URL": "db.example.org"},
+        {"ELDER_DATABASE_URL": "postgresql://db:port/elder"},
     ],
     ids=[
         "no-run",
@@ -45,6 +48,9 @@ def test_another_database_replaces_it():
         "share-without-ruler",
         "share",
         "url-with-password",
+        "database-of-another-kind",
+        "database-without-scheme",
+        "database-port",
     ],
 )
 def test_a_value_that_is_not_allowed_is_refused(environment: dict[str, str]):
@@ -78,3 +84,24 @@ def test_a_secret_in_a_wrong_setting_is_not_repeated():
     with pytest.raises(ConfigurationError) as caught:
         load_settings({"ELDER_WEBHOOK_SECRETS": "hunter2"})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://elder@db/elder",
+        "postgresql+psycopg2://elder:p%40ss@db:5432/elder?sslmode=require",
+        "postgresql://elder@[::1]:5432/elder",
+        "postgresql:///elder?host=/run/postgresql",
+        "sqlite:////var/lib/elder/elder.db",
+    ],
+)
+def test_addresses_of_databases_are_taken_as_they_are(address: str):
+    assert load_settings({"ELDER_DATABASE_URL": f" {address}\n"}).database_url == address
+
+
+def test_a_password_that_splits_the_address_is_refused_and_not_repeated():
+    with pytest.raises(ConfigurationError, match="PGPASSWORD") as caught:
+        load_settings({"ELDER_DATABASE_URL": "postgresql://elder:hunt@er2@db/elder"})
+    assert "hunt" not in str(caught.value)
+    assert "er2" not in str(caught.value)
