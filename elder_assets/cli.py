@@ -47,9 +47,12 @@ def main() -> None:
     from elder_assets.audit.errors import ElderError
 
     try:
-        code = elder.main(standalone_mode=False)
+        code = elder.main(prog_name="elder", standalone_mode=False)
     except click.exceptions.Abort:
         _fail("stopped")
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help(), err=True)
+        sys.exit(EXIT_ERROR)
     except click.ClickException as error:
         _fail(error.format_message())
     except ElderError as error:
@@ -57,6 +60,9 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or type(error).__name__}; see ELDER_HOME; details in {_log_details()}")
     except Exception as error:  # noqa: BLE001 - error boundary of the command: details go to a file, one line to the user
         _fail(f"internal error: {type(error).__name__}; details in {_log_details()}")
     else:
@@ -252,11 +258,15 @@ def explain(code: str) -> None:
     known = {rule.code: rule for rule in catalogue().rules} | {rule.name: rule for rule in catalogue().rules}
     rule = known.get(code.upper()) or known.get(code.lower())
     if rule is None:
-        near = difflib.get_close_matches(code.upper(), known, 3) or sorted(known)[:3]
-        raise click.UsageError(f"no rule {code!r}; near: {', '.join(near)}")
+        near = difflib.get_close_matches(code.upper(), known, 3)
+        said = f"near: {', '.join(near)}" if near else "`elder rules` lists them"
+        raise click.UsageError(f"no rule {code!r}; {said}")
     measure, measured = default_ruler().rules[rule.code], calibration().get(rule.code)
     click.echo(f"{rule.code} {rule.name} ({rule.magic})\n")
-    click.echo(inspect.getdoc(rule.check))
+    text = inspect.getdoc(rule.check) or ""
+    click.echo(text)
+    if "#~" in text:
+        click.echo("\nIn the examples `#~` stands at the end of a line that is found.")
     sampled = f"{measured.true} of {measured.n} findings judged true" if measured else "not sampled yet"
     click.echo(f"\nSeverity {measure.severity}, tier {measure.tier} (may reach {rule.tier}): {sampled}.")
     limits = ", ".join(f"{name} = {value}" for name, value in measure.limits.items())
@@ -268,7 +278,7 @@ def repo() -> None:
     """Register repositories for the platform."""
 
 
-@repo.command("add")
+@repo.command("add", short_help="Register a repository.")
 @click.argument("target", metavar="PATH_OR_URL")
 @click.option("--key", default="", help="Its key, host/owner/name; default: read off the address or the origin.")
 @click.option(
@@ -322,8 +332,11 @@ def repo_list() -> None:
     from resources.store import open_store
 
     with open_store(_settings().store_url) as store:
-        for known in store.repositories():
-            click.echo(f"{known.key}  {known.url}")
+        listed = store.repositories()
+    for known in listed:
+        click.echo(f"{known.key}  {known.url}")
+    if not listed:
+        click.echo("no repository is registered; elder repo add PATH_OR_URL registers one", err=True)
 
 
 @repo.command("remove")
@@ -353,7 +366,8 @@ def _has_platform() -> bool:
 def up(target: str | None) -> int:
     """Start the control plane, Dagster UI and daemon on this machine; audit one repository first when named.
 
-    TARGET is then registered, audited, and its results are checked with great-expectations.
+    The repository is registered and audited, the results are checked with great-expectations, and its last year is
+    scored. Ports: ELDER_PORT (8321) for the pages, ELDER_DAGSTER_PORT (3000) for the Dagster UI.
     """
     try:
         from elder_assets.platform import start_platform

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 EXIT_BROKEN = 1
 
 
-@click.group()
+@click.group(short_help="Make, list and revoke tokens of API and pages.")
 def token() -> None:
     """Make and revoke tokens of the API; people sign in to the pages with them too."""
 
 
-@token.command("create")
+@token.command("create", short_help="Make a token; it is printed once.")
 @click.argument("name")
 @click.option("--role", type=click.Choice(["viewer", "maintainer", "admin"]), default="viewer", show_default=True)
 @click.option("--team", default=None, metavar="TEAM", help="Sees this team's repositories alone; default: all.")
@@ -79,7 +79,7 @@ def audit_log_list(limit: int) -> None:
             click.echo(f"{entry.id}  {entry.at:%Y-%m-%dT%H:%M:%SZ}  {said}  {detail}")
 
 
-@audit_log.command("verify")
+@audit_log.command("verify", short_help="Compute the chain of hashes again.")
 @click.option("--known-hash", default="", metavar="HASH", help="Of a row noted earlier; it must still be there.")
 def audit_log_verify(known_hash: str) -> int:
     """Compute the chain of hashes again; exit 1 where a row was changed, removed or put in."""

@@ -132,7 +132,7 @@ def _rule_line(rule: AlertRule) -> str:
     return "  ".join(part for part in parts if part)
 
 
-@rules.command("put")
+@rules.command("put", short_help="Add the rule of a JSON file, or change it.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def rule_put(file: Path) -> None:
     """Add the rule that a JSON file holds, or give the one of its name other values (docs/alerts.md)."""
@@ -183,12 +183,12 @@ def mute(name: str, duration: str, team: str | None) -> None:
 # --- history ---------------------------------------------------------------------------------------------
 
 
-@alert.command("history")
+@alert.command("history", short_help="What was decided and told, and why.")
 @click.argument("repository", required=False)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
 @click.option("--format", "form", type=FORMATS, default="text")
 def history(repository: str | None, limit: int, form: str) -> None:
-    """What was decided, newest first: sent, held or dropped, and why."""
+    """What was decided, newest first: sent, held or dropped, and why; and the last error of what was not taken."""
     with _store() as store:
         rows = store.alert_history(repository, limit)
         outbox = {row["decision_id"]: row for row in store.notices(limit=1000)}
@@ -207,4 +207,5 @@ def _decision(row: dict[str, Any], notice: dict[str, Any] | None) -> dict[str, A
         "rule": row["rule"],
         "decided": f"{row['action']} ({row['document']['reason']})",
         "delivery": f"{notice['state']} on {notice['channel']} after {notice['attempts']} attempts" if notice else "",
+        "error": notice["error"] if notice else "",
     }

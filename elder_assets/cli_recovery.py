@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.group()
+@click.group(short_help="Bring the store to this schema, or into another database.")
 def migrate() -> None:
     """Bring the results store to the schema of this Elder, or into another database."""
 
 
-@migrate.command("up")
+@migrate.command("up", short_help="Bring the schema up to date.")
 @click.option("--with-dagster", is_flag=True, help="Dagster's own tables too, of the instance in DAGSTER_HOME.")
 def migrate_up(with_dagster: bool) -> None:
     """Bring the schema up to date; of several processes one does it. What the chart's hook runs."""

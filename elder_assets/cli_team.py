@@ -55,7 +55,7 @@ def team_list() -> None:
             click.echo(f"{known.key}  {', '.join(owned) or 'no repositories'}")
 
 
-@team.command("assign")
+@team.command("assign", short_help="Give registered repositories to a team.")
 @click.argument("key", metavar="TEAM")
 @click.argument("repositories", nargs=-1, required=True, metavar="REPOSITORY...")
 def team_assign(key: str, repositories: tuple[str, ...]) -> None:
@@ -66,7 +66,7 @@ def team_assign(key: str, repositories: tuple[str, ...]) -> None:
             click.echo(f"{repository} belongs to {key}")
 
 
-@team.command("policy")
+@team.command("policy", short_help="Show a team's central policy, or set it.")
 @click.argument("key", metavar="TEAM")
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--author", default="", help="Who changes it; default: the user of this machine.")
@@ -94,7 +94,7 @@ def team_policy(key: str, file: Path | None, author: str, comment: str, remove: 
         click.echo(f"policy of {key} {'removed' if remove else 'set'}; it judges from the next audit on")
 
 
-@team.command("set")
+@team.command("set", short_help="Change single values of a team's policy.")
 @click.argument("key", metavar="TEAM")
 @click.argument("values", nargs=-1, required=True, metavar="KEY=VALUE...")
 @click.option("--preview", "is_preview", is_flag=True, help="Say what it would do, and save nothing.")
@@ -136,7 +136,7 @@ def initiative() -> None:
     """Goals with deadlines."""
 
 
-@initiative.command("add")
+@initiative.command("add", short_help="Give a team a goal with a deadline.")
 @click.argument("key", metavar="TEAM")
 @click.argument("title")
 @click.option("--rule", default="", help="No finding of this rule is open.")
@@ -197,7 +197,7 @@ def initiative_list(key: str) -> None:
         click.echo(f"   {known.state}{late}; {one.done} of {one.total}; {pace if one.left else 'nothing left'}")
 
 
-@initiative.command("withdraw")
+@initiative.command("withdraw", short_help="Give an initiative up.")
 @click.argument("number", type=int)
 @click.option("--reason", required=True, help="Why.")
 def initiative_withdraw(number: int, reason: str) -> None:
@@ -209,7 +209,7 @@ def initiative_withdraw(number: int, reason: str) -> None:
         click.echo(f"initiative {number} is withdrawn")
 
 
-@initiative.command("change")
+@initiative.command("change", short_help="Change title, owner or deadline.")
 @click.argument("number", type=int)
 @click.option("--by", "deadline", type=click.DateTime(["%Y-%m-%d"]), help="Another last day.")
 @click.option("--owner", default="", help="Who sees to it from now on.")
@@ -258,7 +258,7 @@ def _one(score: float | None) -> str:
     return "-" if score is None else f"{score:.1f}"
 
 
-@click.command()
+@click.command(short_help="Show how a team's repositories stand.")
 @click.argument("key", metavar="TEAM")
 @click.option("--weeks", type=click.IntRange(1, 52), default=1, show_default=True, help="How many weeks to show.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "csv"]), default="text")

@@ -7,7 +7,7 @@ import click
 STATES = ("waiting", "queued", "skipped", "collapsed", "done", "failed")
 
 
-@click.group()
+@click.group(short_help="List, show and replay deliveries of git hosts.")
 def webhook() -> None:
     """Deliveries of git hosts, and audits that were asked for: list, show, replay."""
 
@@ -51,7 +51,7 @@ def show(number: int) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(row), indent=2).decode())
 
 
-@webhook.command()
+@webhook.command(short_help="Ask for a delivery again.")
 @click.argument("number", type=click.IntRange(min=1), metavar="ID")
 def replay(number: int) -> None:
     """Ask for a delivery again, in a new row that names it; what has not ended is not replayed."""

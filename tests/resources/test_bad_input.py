@@ -54,6 +54,30 @@ def audited(tmp_path: Path, *arguments: str | Path) -> dict:
     return json.loads(done.stdout)
 
 
+def test_a_home_that_cannot_be_made_is_named_in_one_line(tmp_path: Path, folder: Path):
+    (tmp_path / "home").write_text("a file")
+    done = elder(tmp_path, "audit", folder, cwd=tmp_path)
+    assert done.returncode == 2
+    assert str(tmp_path / "home") in done.stderr
+    assert "see ELDER_HOME" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [(), ("repo",), ("team", "initiative")], ids=["elder", "group", "group-in-group"])
+def test_a_command_that_lacks_its_command_shows_them_one_a_line(tmp_path: Path, command: tuple[str, ...]):
+    done = elder(tmp_path, *command)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: elder")
+    assert any((line.startswith("  ") and " add" in line) or "  audit " in line for line in done.stderr.splitlines())
+
+
+def test_every_command_is_listed_with_its_whole_sentence(tmp_path: Path):
+    for group in ((), ("repo",), ("team",), ("team", "initiative"), ("token",), ("webhook",), ("alert",), ("migrate",)):
+        listed = elder(tmp_path, *group, "--help").stdout.partition("Commands:")[2]
+        assert listed
+        assert [line for line in listed.splitlines() if line.endswith("...")] == []
+
+
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
