@@ -283,7 +283,7 @@ class FindingsOverTime(Database):
         """Findings of a repository over time, in order of path, line and rule: the columns of `finding_states`."""
         table = tables.finding_states
         with self._reading() as connection:
-            statement = sa.select(table).where(
+            statement = as_last_seen().where(
                 table.c.repository_id == self._repository(connection, repository).id,
                 table.c.standing.in_(list(standings)),
             )
@@ -409,6 +409,54 @@ class FindingsOverTime(Database):
         return found
 
 
+def as_last_seen(*more: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """`finding_states` as they are read: an active one was last seen by the last audit, or by its tool's last import.
+
+    Rows keep the commit at which they were found or closed; nothing is written while a finding only stands.
+
+    Args:
+        more: columns of tables that the caller joins.
+    """
+    states, latest, imports, snapshots = tables.finding_states, tables.latest, tables.imports, tables.snapshots
+    is_audited = sa.exists().where(
+        snapshots.c.repository_id == imports.c.repository_id, snapshots.c.revision == imports.c.commit
+    )  # an import waits until its commit is
+    is_active = states.c.standing.in_(sorted(ACTIVE))
+    imported = (
+        sa.select(sa.func.max(imports.c.id))
+        .where(
+            imports.c.repository_id == states.c.repository_id,
+            states.c.source == "sarif:" + imports.c.tool,
+            is_audited.correlate(imports),
+        )
+        .correlate(states)
+        .scalar_subquery()
+    )
+    by_import = imports.alias("last_import")
+    commit = sa.case(
+        (sa.and_(is_active, states.c.source == "elder"), latest.c.commit),
+        (is_active, by_import.c.commit),
+        else_=states.c.last_commit,
+    )
+    seen = sa.case(
+        (sa.and_(is_active, states.c.source == "elder"), latest.c.as_of),
+        (is_active, by_import.c.imported_at),
+        else_=states.c.last_seen,
+    )
+    kept = [column for column in states.c if column.name not in {"last_commit", "last_seen"}]
+    return (
+        sa.select(
+            *kept,
+            sa.func.coalesce(commit, states.c.last_commit).label("last_commit"),
+            sa.func.coalesce(seen, states.c.last_seen).label("last_seen"),
+            *more,
+        )
+        .select_from(states)
+        .outerjoin(latest, latest.c.repository_id == states.c.repository_id)
+        .outerjoin(by_import, by_import.c.id == imported)
+    )
+
+
 def _finding(row: Mapping[Any, Any]) -> Finding:
     return msgspec.structs.replace(rows.finding_of(row), kin=row["kin"])
 
@@ -429,7 +477,7 @@ def _opened(move: Move, audit: Latest) -> dict[str, Any]:
 
 
 def _standing(move: Move, audit: Latest, row: Mapping[Any, Any]) -> dict[str, Any]:
-    """How a known finding stands now. While it is active, `last_commit` is that of the repository's last audit."""
+    """How a known finding stands now. While it is active its `last_commit` stays; `as_last_seen` reads it."""
     if not move.is_answered:
         return {}
     values: dict[str, Any] = {"standing": move.standing, "suppression": _detail(move.by) if move.by else None}

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from elder_assets.audit.errors import RepositoryNotFound, UnknownRecord
 from elder_assets.audit.finding_states import ACTIVE
 from resources.store import tables
+from resources.store.findings import as_last_seen
 from resources.store.pages import PAGE_ROWS_MAX, Pages, Row, known_repositories
 
 FindingSort = Literal["severity", "path", "rule", "seen"]
@@ -161,7 +162,7 @@ class RepositoryPages(Pages):
         # keys first: whole rows of a large repository are too wide to be sorted in memory
         keys = statement.with_only_columns(table.c.id).order_by(*ordered)
         shown = keys.offset(wanted.offset).limit(min(wanted.limit, PAGE_ROWS_MAX)).subquery()
-        page = sa.select(table).join(shown, shown.c.id == table.c.id).order_by(*ordered)
+        page = as_last_seen().join(shown, shown.c.id == table.c.id).order_by(*ordered)
         with self._reading() as connection:
             rows = [dict(row) for row in connection.execute(page).mappings()]
             return rows, connection.scalar(total) or 0
@@ -174,7 +175,7 @@ class RepositoryPages(Pages):
         """
         table, repositories, projects = tables.finding_states, tables.repositories, tables.projects
         statement = (
-            sa.select(table, repositories.c.key.label("repository"), repositories.c.url, projects.c.web_url)
+            as_last_seen(repositories.c.key.label("repository"), repositories.c.url, projects.c.web_url)
             .join(repositories, repositories.c.id == table.c.repository_id)
             .join(projects, projects.c.repository_id == repositories.c.id, isouter=True)
             .where(table.c.id == finding_id, *known_repositories(team_id))

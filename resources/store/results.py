@@ -15,6 +15,7 @@ from elder_assets.audit.errors import UnknownRecord
 from resources.store import tables
 from resources.store.audit_log import AuditLog
 from resources.store.database import storable
+from resources.store.findings import as_last_seen
 
 Row = dict[str, Any]
 MEASURED_MAX = 500
@@ -214,7 +215,7 @@ class Results(AuditLog):
     ) -> list[Row]:
         """Findings of a repository in one standing, newest first: the columns of `finding_states`."""
         table = tables.finding_states
-        statement = sa.select(table).where(table.c.repository_id == repository_id, table.c.standing == standing)
+        statement = as_last_seen().where(table.c.repository_id == repository_id, table.c.standing == standing)
         for column, value in ((table.c.magic, magic), (table.c.rule, rule), (table.c.severity, severity)):
             if value is not None:
                 statement = statement.where(column == value)
@@ -237,7 +238,7 @@ class Results(AuditLog):
         """
         table, repositories = tables.finding_states, tables.repositories
         statement = (
-            sa.select(table, repositories.c.key.label("repository"))
+            as_last_seen(repositories.c.key.label("repository"))
             .join(repositories, repositories.c.id == table.c.repository_id)
             .where(table.c.id == number, repositories.c.removed_at.is_(None))
         )

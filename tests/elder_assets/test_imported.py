@@ -79,6 +79,8 @@ def test_what_was_imported_before_the_audit_is_carried_on_by_its_asset(instance,
     with open_store(load_settings().store_url) as store:
         assert {row["rule"] for row in store.rule_counts(KEY)} >= {"EXT:Lint:A1", "EXT:Lint:B2"}
         assert store.tools_imported(KEY) == ["Lint"]
+        seen = {row["last_commit"] for row in store.finding_rows(KEY, source="sarif:Lint")}
+        assert seen == {head(repository)}
 
 
 def test_an_imported_finding_has_a_life_and_never_a_score(instance, repository: Path, tmp_path: Path):

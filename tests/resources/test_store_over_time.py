@@ -15,6 +15,7 @@ from elder_assets.audit.scoring import score_magic
 from elder_assets.audit.suppression import Suppression, apply, suppression
 from resources.store import Store
 from resources.store.findings import Observed
+from resources.store.repository_pages import FindingFilter
 
 __all__ = ["store", "url"]
 PATHS = frozenset({"a.py", "b.py", "c.py"})
@@ -70,6 +71,27 @@ def test_a_finding_lives_on_from_audit_to_audit(store: Store):
     assert events(store, "a") == ["unveiled", "moved", "fixed"]
     assert events(store, "b") == ["unveiled", "fixed", "reopened"]
     assert events(store, "c") == ["new", "fixed"]
+
+
+def test_a_finding_that_stands_was_last_seen_by_the_last_audit(store: Store):
+    number = store.add_repository(KEY, "x").id
+    record(store, audited("1", finding("a"), finding("b")))
+    record(store, audited("2", finding("a", line=7)))
+    expected = {"a": ("open", 7, "1" * 40, "2" * 40), "b": ("fixed", 3, "1" * 40, "2" * 40)}
+    record(store, audited("3", finding("a", line=9)))
+    expected["a"] = ("open", 9, "1" * 40, "3" * 40)
+    rows = store.finding_rows(KEY, standings=(*ACTIVE, "fixed"))
+    names = ("standing", "line", "first_commit", "last_commit")
+    assert {row["fingerprint"][3]: tuple(row[name] for name in names) for row in rows} == expected
+    for row in rows:  # every reader says the same
+        assert (
+            store.finding(row["id"])["last_commit"] == store.finding_now(row["id"])["last_commit"] == row["last_commit"]
+        )
+        assert store.finding_now(row["id"])["last_seen"] == row["last_seen"]
+    (page,), _ = store.findings_page(number, FindingFilter(standing="open"))
+    assert (page["last_commit"], page["line"]) == ("3" * 40, 9)
+    (listed,) = store.listed_findings(number)
+    assert listed["last_commit"] == "3" * 40
 
 
 def test_each_audit_is_counted_and_nothing_is_lost(store: Store):
