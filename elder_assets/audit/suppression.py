@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import functools
+import operator
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -245,16 +246,26 @@ def _problem_on(item: Suppression, day: dt.date) -> Problem | None:
 
 
 def _covered(findings: Iterable[Finding], held: Sequence[Suppression]) -> list[Suppressed]:
-    by_rule: dict[str, list[Suppression]] = defaultdict(list)
-    for item in held:
+    by_place: dict[tuple[str, str], list[tuple[int, Suppression]]] = defaultdict(list)
+    for number, item in enumerate(held):
         for code in item.rules:
-            by_rule[code].append(item)
+            by_place[code, item.path if _is_literal(item.path) else _ANY_FILE].append((number, item))
     found = []
     for finding in findings:
-        by = next((item for item in by_rule.get(finding.rule, ()) if item.covers(finding)), None)
+        near, far = by_place.get((finding.rule, finding.path), ()), by_place.get((finding.rule, _ANY_FILE), ())
+        covering = (next((pair for pair in some if pair[1].covers(finding)), None) for some in (near, far))
+        by = min((pair for pair in covering if pair is not None), key=operator.itemgetter(0), default=None)
         if by is not None:
-            found.append(Suppressed(finding, by))
+            found.append(Suppressed(finding, by[1]))
     return found
+
+
+_ANY_FILE = "*"
+"""Under which suppressions stand that do not name one file: no file of theirs has this name."""
+
+
+def _is_literal(path: str) -> bool:
+    return "*" not in path and "?" not in path
 
 
 def _rescored(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -57,6 +58,15 @@ def insert_new_rows(connection: Connection, table: sa.Table, rows: Sequence[Row]
     count = connection.exec_driver_sql(moved).rowcount
     connection.exec_driver_sql(f"DROP TABLE {staged}")
     return count
+
+
+def update_rows(connection: Connection, table: sa.Table, changed: Mapping[int, Row]) -> None:
+    """Change rows by their ids, each in the columns that it names."""
+    alike: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for number, row in changed.items():
+        alike[tuple(row)].append({**row, "row_id": number})
+    for rows in alike.values():
+        connection.execute(sa.update(table).where(table.c.id == sa.bindparam("row_id")), rows)
 
 
 def copy_rows(connection: Connection, table: sa.Table, into: str, rows: Sequence[Row]) -> None:

@@ -57,7 +57,8 @@ def make_engine(url: sa.URL, schema: str = tables.POSTGRESQL_SCHEMA) -> Engine:
     """
     if url.get_backend_name() == "postgresql":
         waits = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS_MAX}
-        engine = sa.create_engine(url, pool_pre_ping=True, connect_args=waits)
+        mode = "values_plus_batch"  # a hundred changed rows in one message
+        engine = sa.create_engine(url, pool_pre_ping=True, connect_args=waits, executemany_mode=mode)
         sa.event.listen(engine, "connect", partial(_set_up_postgresql, schema), insert=True)
         return engine
     if url.get_backend_name() != "sqlite":
@@ -224,6 +225,8 @@ class Database:
 def storable(value: Any) -> Any:
     """A value as both databases can hold it: PostgreSQL knows no NUL, neither knows half a surrogate pair."""
     if isinstance(value, str):
+        if type(value) is str and value.isascii() and "\0" not in value:  # nearly all, and hundred thousands an audit
+            return value
         return value.replace("\0", "\\x00").encode("utf-8", errors="backslashreplace").decode()
     if isinstance(value, dict):
         return {name: storable(item) for name, item in value.items()}

@@ -28,7 +28,7 @@ from elder_assets.audit.model import Finding, MagicResult, Severity, Status, Tie
 from elder_assets.audit.scoring import rounded
 from elder_assets.audit.suppression import Applied, Suppression
 from resources.store import tables
-from resources.store.bulk import insert_numbered, insert_rows
+from resources.store.bulk import insert_numbered, insert_rows, update_rows
 from resources.store.database import Database, storable
 
 ELDER = "elder"
@@ -187,13 +187,14 @@ class FindingsOverTime(Database):
         for start in range(0, len(wanted), 500):
             statement = sa.select(table).where(table.c.id.in_(wanted[start : start + 500]))
             stored |= {row["id"]: row for row in connection.execute(statement).mappings()}
+        changes: dict[int, Mapping[str, Any]] = {}
         for number, move in moves:
             row = stored[number]
             values = _place(move, {**magic_of, move.finding.rule: magic_of.get(move.finding.rule, row["magic"])})
             values |= _standing(move, audit, row)
-            changed = {name: value for name, value in values.items() if row[name] != value}
-            if changed:
-                connection.execute(sa.update(table).where(table.c.id == number).values(**changed))
+            if changed := {name: value for name, value in values.items() if row[name] != value}:
+                changes[number] = changed
+        update_rows(connection, table, changes)
 
     def _project(
         self, connection: Connection, repository_id: int, audit: Latest, observed: Observed, count: Count

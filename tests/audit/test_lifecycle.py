@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from elder_assets.audit import lifecycle
 from elder_assets.audit.former_codes import FORMER_CODES
 from elder_assets.audit.lifecycle import match
 from elder_assets.audit.model import Finding, Severity, Tier
@@ -127,3 +128,34 @@ def test_thousands_of_equal_findings_are_told_in_time():
     before = [finding("a.py", line, ordinal=line) for line in range(3000)]
     changes = match(before, before[:-1])
     assert (len(changes.new), len(changes.fixed), len(changes.existing)) == (0, 1, 2999)
+
+
+def test_of_many_files_that_moved_each_keeps_its_findings():
+    """More files than are compared one by one, all with the same finding: ends of paths tell which is which."""
+    before = [finding(f"shop/part_{number}/{name}.py", 3) for number in range(40) for name in ("io", "total")]
+    after = [msgspec.structs.replace(one, path=f"src/{one.path}", line=5) for one in before if one.path[-5:] != "io.py"]
+    after += [finding(f"src/shop/part_{number}/io.py", 7) for number in range(1, 40)]
+    changes = match(before, after)
+    assert all(pair.after.path == f"src/{pair.before.path}" for pair in changes.existing)
+    assert (len(changes.existing), changes.new) == (79, ())
+    assert [found.path for found in changes.fixed] == ["shop/part_0/io.py"]
+
+
+def test_many_files_without_a_common_end_are_paired_in_order_of_their_paths():
+    before = [finding(f"shop/a{number:02}.py", 3) for number in range(50)]
+    after = [finding(f"shop/b{number:02}.py", 3) for number in range(30)]
+    changes = match(before, after)
+    assert (len(changes.existing), len(changes.new), len(changes.fixed)) == (30, 0, 20)
+    assert all(pair.before.path[-5:] == pair.after.path[-5:] for pair in changes.existing)
+
+
+@pytest.mark.parametrize("files", [200, 2_000])
+def test_paths_are_compared_as_often_as_there_are_findings_not_as_their_square(
+    monkeypatch: pytest.MonkeyPatch, files: int
+):
+    compared = []
+    monkeypatch.setattr(lifecycle, "_alike", lambda *paths: compared.append(paths) or 0.5)
+    before = [finding(f"old/part_{number % 7}/module_{number}.py", 3) for number in range(files)]
+    after = [msgspec.structs.replace(one, path=one.path.replace("old/", "new/")) for one in before]
+    assert len(match(before, after).existing) == files
+    assert len(compared) <= 10 * 2 * files

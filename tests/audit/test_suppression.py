@@ -158,3 +158,22 @@ def test_findings_are_open_or_suppressed_and_never_lost(ranges):
     both = [*applied.verdict.findings, *(item.finding for item in applied.suppressed)]
     assert sorted(f.line for f in both) == sorted(f.line for f in whole.findings)
     assert applied.verdict.score >= whole.score
+
+
+def test_the_first_suppression_that_covers_a_finding_is_named_whether_it_names_the_file_or_a_pattern():
+    file = functools.partial(wish, path="shop/basket.py")
+    pattern = functools.partial(wish, path="shop/*.py")
+    for wanted in ([file(place="1"), pattern(place="2")], [pattern(place="1"), file(place="2")]):
+        applied = apply(verdict(1, 100), wanted, RULER, DAY)
+        assert [item.by.place for item in applied.suppressed] == ["1"]
+    elsewhere = apply(verdict(1, 100), [file(place="1", first=9, last=9), pattern(place="2")], RULER, DAY)
+    assert [item.by.place for item in elsewhere.suppressed] == ["2"]
+
+
+def test_a_comment_is_asked_about_findings_of_its_own_file_alone(monkeypatch: pytest.MonkeyPatch):
+    asked = []
+    monkeypatch.setattr(Suppression, "covers", lambda self, found: asked.append((self.path, found.path)) or False)
+    files = [f"shop/part_{number}.py" for number in range(100)]
+    whole = msgspec.structs.replace(verdict(1, 100), findings=tuple(finding(path) for path in files))
+    apply(whole, [wish(path=path, first=4, last=4) for path in files], RULER, DAY)
+    assert asked == [(path, path) for path in files]

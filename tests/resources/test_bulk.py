@@ -108,3 +108,19 @@ def test_no_rows_are_no_statement(engine: Engine):
         bulk.insert_rows(connection, tables.week_scores, [])
         assert bulk.insert_numbered(connection, tables.live_events, []) == []
         assert bulk.insert_new_rows(connection, tables.week_scores, []) == 0
+
+
+def test_rows_change_in_the_columns_that_they_name_and_in_no_other(engine: Engine):
+    with_repository(engine)
+    table = tables.live_events
+    rows = [{"repository_id": 1, "event": "old", "document": {"n": n}, "at": DAY} for n in range(250)]
+    with engine.begin() as connection:
+        first = bulk.insert_numbered(connection, table, rows)[0]
+        changed = {first + n: {"event": f"new {n}"} for n in range(0, 250, 2)}
+        changed |= {first + 1: {"document": {"odd": "\\N"}}, first + 3: {"event": "both", "document": {}}}
+        bulk.update_rows(connection, table, changed)
+        bulk.update_rows(connection, table, {})
+        found = list(connection.execute(sa.select(table).order_by(table.c.id)).mappings())
+    assert [row["event"] for row in found[:6]] == ["new 0", "old", "new 2", "both", "new 4", "old"]
+    assert [row["document"] for row in found[:6]] == [{"n": 0}, {"odd": "\\N"}, {"n": 2}, {}, {"n": 4}, {"n": 5}]
+    assert sum(row["event"].startswith("new") for row in found) == 125
