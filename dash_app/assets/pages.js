@@ -254,6 +254,10 @@
         path === own || path.indexOf(own + '/') === 0;
       if (here) link.setAttribute('aria-current', 'page'); else link.removeAttribute('aria-current');
     });
+    document.querySelectorAll('header.top nav, .tabs').forEach(function (row) {
+      var link = row.scrollWidth > row.clientWidth && row.querySelector('[aria-current]');
+      if (link) row.scrollLeft += link.getBoundingClientRect().left - row.getBoundingClientRect().left - (row.clientWidth - link.offsetWidth) / 2;
+    });
   }
 
   document.addEventListener('click', function (event) {

@@ -72,6 +72,14 @@ def test_the_first_key_leads_past_the_menu(filled, look):
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
 
 
+@pytest.mark.parametrize("address", ["/teams/payments?tab=settings", "/admin?tab=server"])
+def test_on_a_phone_menu_and_tabs_show_where_one_is(filled, look, address: str):
+    page = look(filled.address + address, width=375)
+    for link in page.locator("header.top nav [aria-current], .tabs [aria-current]").all():
+        box = link.bounding_box()
+        assert 0 <= box["x"] < 376 - box["width"]
+
+
 def test_the_theme_is_kept_over_a_reload(filled, look):
     page = look(filled.address, theme="light")
     ground = "() => getComputedStyle(document.body).backgroundColor"
