@@ -1,8 +1,9 @@
 # Needs Python 3.11 to 3.13, git and make; everything else is set up by the targets.
 #
 #   make audit REPO=<path or URL>   audit a repository and print the report (installs the light base only)
-#   make up [REPO=<path or URL>]    Dagster UI and daemon on this machine, ends the first audit with a quality run
-#   make demo [REPOS="..."]        fill the embedded store with real audits, for a look at the pages
+#   make up [REPO=<path or URL>]    pages, Dagster UI and daemon on this machine; audits the repository first when named
+#   make demo [REPOS="<path> ..."]  fill the pages with a year of real audits of a few repositories; then make up
+#   make platform                   install what the platform and reports in HTML and Parquet need, and start nothing
 #   make test                       all tests but faults and the cluster's, with a PostgreSQL that they start themselves
 #   make pg-test                    the tests of PostgreSQL alone: store, COPY, rolling update, moves, backups
 #   make browser-test               the pages in Debian's Chromium: main tasks, hostile names, barriers
@@ -28,13 +29,15 @@ ARGS ?=
 REPOS ?=
 PARTS ?=
 
-.PHONY: audit up demo test browser-test pg-test fault-test check bench label chart-tools chart-test image-test k8s-test security docs lock help clean
+.PHONY: audit platform up demo test browser-test pg-test fault-test check bench label chart-tools chart-test image-test k8s-test security docs lock help clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed -n '1,/^ARGS/p'
 
 audit: $(VENV)/base.done
 	@$(BIN)/elder audit "$(REPO)" $(ARGS)
+
+platform: $(VENV)/platform.done
 
 up: $(VENV)/platform.done
 	@$(BIN)/elder up $(if $(filter command line,$(origin REPO)),"$(REPO)",) $(ARGS)

@@ -372,7 +372,9 @@ def up(target: str | None) -> int:
     try:
         from elder_assets.platform import start_platform
     except ModuleNotFoundError as error:
-        raise click.UsageError(f"{error.name} is not installed; `make up` sets the platform up") from error
+        from elder_assets.audit.errors import PLATFORM_SETUP
+
+        raise click.UsageError(f"{error.name} is not installed; {PLATFORM_SETUP}") from error
     return start_platform(_settings(), target)
 
 

@@ -104,12 +104,12 @@ def _history_lines(key: str, points: Sequence[WeekPoint], scored: Sequence[Point
     if not points:
         return [f"{key}: no commits"]
     names = points[-1].point.magics
-    heading = [f"{'week':8}", f"{'commit':8}", "score", *(f"{name[:9]:>9}" for name in names), "units with findings"]
+    heading = [f"{'week':8}", f"{'commit':8}", "score", *(f"{name:>10}" for name in names), "units with findings"]
     lines = [key, "", "  ".join(heading)]
     before: PointScore | None = None
     shown_before: list[str] = []
     for point, score in zip(points, scored, strict=True):
-        shown = [_shown(rounded(score.score), 5), *(_shown(rounded(magic.score), 9) for magic in score.magics)]
+        shown = [_shown(rounded(score.score), 5), *(_shown(rounded(magic.score), 10) for magic in score.magics)]
         if shown != shown_before:
             moved = ", ".join(_moved(before, score)[:MOVED_MAX])
             lines.append("  ".join([f"{point.week.name:8}", point.point.commit[:8], *shown, moved]).rstrip())

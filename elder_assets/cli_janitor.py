@@ -32,7 +32,9 @@ def janitor(label: str, dry_run: bool) -> None:
     try:
         from kubernetes.client import ApiException
     except ModuleNotFoundError as error:
-        raise click.UsageError(f"{error.name} is not installed; `make up` sets the platform up") from error
+        from elder_assets.audit.errors import PLATFORM_SETUP
+
+        raise click.UsageError(f"{error.name} is not installed; {PLATFORM_SETUP}") from error
 
     namespace = load_settings().kubernetes_namespace
     if not namespace:

@@ -40,7 +40,7 @@ def probe(repository: str, within: int) -> int:
         click.echo(f"{repository}  verdict after {took:.1f} s")
         return 0
     stands = row.state if row.state in {"waiting", "queued"} else f"{row.state}: {row.decision}"
-    click.echo(f"{repository}  no verdict after {took:.1f} s; the request {row.id} is {stands}")
+    click.echo(f"{repository}  no verdict after {took:.1f} s; the request {row.id} is {stands}; see `elder doctor`")
     return EXIT_SLOW
 
 

@@ -106,9 +106,10 @@ def _with_platform(applied: Applied, form: str, imported: Sequence[CountedFile])
 
         return to_html(applied, imported, version=elder_version()).encode("utf-8", errors="replace")
     except ImportError as error:  # pandas raises it without a name where pyarrow is missing
+        from elder_assets.audit.errors import PLATFORM_SETUP
+
         package = (error.name or "pyarrow").partition(".")[0]
-        hint = "`pip install 'elder[platform]'` installs it"
-        raise click.UsageError(f"--format {form} needs {package}, which is not installed; {hint}") from error
+        raise click.UsageError(f"--format {form} needs {package}, which is not installed; {PLATFORM_SETUP}") from error
 
 
 def sarif_parts(log: dict[str, Any], *, is_file: bool) -> list[bytes]:

@@ -16,7 +16,9 @@ def serve(host: str | None, port: int | None) -> None:
     try:
         from dash_app import server
     except ModuleNotFoundError as error:
-        raise click.UsageError(f"{error.name} is not installed; `make up` sets the platform up") from error
+        from elder_assets.audit.errors import PLATFORM_SETUP
+
+        raise click.UsageError(f"{error.name} is not installed; {PLATFORM_SETUP}") from error
     import msgspec
 
     from resources.settings import load_settings

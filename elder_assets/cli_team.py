@@ -268,7 +268,9 @@ def scorecard(key: str, weeks: int, form: str) -> None:
         from elder_assets.scorecards import standing_of, week_of
         from elder_assets.team_scorecard import make_scorecard, team_terms
     except ModuleNotFoundError as error:
-        raise click.UsageError(f"{error.name} is not installed; `make up` sets the platform up") from error
+        from elder_assets.audit.errors import PLATFORM_SETUP
+
+        raise click.UsageError(f"{error.name} is not installed; {PLATFORM_SETUP}") from error
     now = dt.datetime.now(dt.UTC)
     with _store() as store:
         share = team_terms(store, store.team(key).key).share_pct

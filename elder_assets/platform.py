@@ -136,9 +136,11 @@ def _serve(settings: Settings) -> int:
     )
     tools = Path(sys.executable).parent
     address = ("127.0.0.1", str(settings.web_port))
-    form = ["--log-format", "json"] if settings.log == "json" else []
+    # To a person a line every few seconds hides the addresses and what fails; who collects logs wants them all.
+    form = ["--log-format", "json"] if settings.log == "json" else ["--log-level", "warning"]
+    servers = form if settings.log == "json" else [*form, "--code-server-log-level", "warning"]
     commands: tuple[list[str | Path], ...] = (
-        [tools / "dagster-webserver", "-w", workspace, "-h", address[0], "-p", address[1], *form],
+        [tools / "dagster-webserver", "-w", workspace, "-h", address[0], "-p", address[1], *servers],
         [tools / "dagster-daemon", "run", "-w", workspace, *form],
         [sys.executable, "-m", "elder_assets", "serve", "--port", str(settings.port)],
     )

@@ -69,6 +69,8 @@ def instance_document(settings: Settings) -> dict[str, Any]:
         document["concurrency"]["runs"]["max_concurrent_runs"] = settings.max_concurrent_runs
     if settings.database_url.startswith("postgresql"):
         document["storage"] = {"postgres": {"postgres_url": {"env": STORAGE_VARIABLE}}}
+    if not settings.kubernetes_namespace:  # a terminal; a pod's log has every event, the UI has them in both cases
+        document["python_logs"] = {"python_log_level": "INFO"}
     if settings.kubernetes_namespace:
         document["run_launcher"] = {
             "module": "resources.runs.launcher",

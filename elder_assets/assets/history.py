@@ -6,6 +6,7 @@ Materialising partitions of the asset itself does the same for the weeks that we
 
 import datetime as dt
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -21,6 +22,9 @@ from elder_assets.audit.scoring import rounded
 from elder_assets.partitions import FIRST_WEEK, HISTORY, OWNERS, REPOSITORY_WEEK, RESULTS_GROUP
 from resources.audits import central_policy, open_source, terms_for
 from resources.dagster_resources import ElderResource
+
+# Backfill policies are beta; a warning at each start of a process told operators nothing that they could act on.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 WEEKS = 52
 WEEK_SECONDS = 7 * 86_400

@@ -31,6 +31,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+PLATFORM_SETUP = "`make platform` in Elder's folder installs it, or pip install -r requirements/platform.txt there"
+"""What to do about a package of the platform that is missing. No index has Elder: never advise `pip install elder`."""
+
 
 class ElderError(Exception):
     """Base of every error whose text is meant for a person."""

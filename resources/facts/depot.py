@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from elder_assets.audit.errors import StoreError
+from elder_assets.audit.errors import PLATFORM_SETUP, StoreError
 from elder_assets.audit.judgement import code_prefix
 from resources.facts.cache import SqliteFactStore
 from resources.settings import Settings
@@ -169,7 +169,7 @@ def _failing(address: str, what: str) -> Iterator[None]:
     try:
         from pyarrow import ArrowException
     except ModuleNotFoundError as error:
-        msg = f"the facts depot needs {error.name}, which is not installed; `make up` sets the platform up"
+        msg = f"the facts depot needs {error.name}, which is not installed; {PLATFORM_SETUP}"
         raise StoreError(msg) from error
     try:
         yield

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from elder_assets.audit.errors import ConfigurationError
+from elder_assets.audit.errors import PLATFORM_SETUP, ConfigurationError
 from elder_assets.version import elder_version
 from resources.settings import Settings
 
@@ -194,7 +194,7 @@ def _provider(endpoint: str, share: int) -> TracerProvider:
         from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
         from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
     except ImportError as error:
-        allowed = f"empty, or the extra `tracing`: pip install 'elder[tracing]' ({error.name} is not installed)"
+        allowed = f"empty, or {error.name}, which is not installed; {PLATFORM_SETUP}"
         raise ConfigurationError("ELDER_TRACES", endpoint, allowed) from error
 
     class Ids(RandomIdGenerator):
