@@ -42,6 +42,7 @@ from resources.audits import (
 from resources.file_map import files_of
 from resources.git.blame import introduced
 from resources.git.commands import run
+from resources.git.releases import releases_before
 from resources.secrets import Secret
 from resources.settings import Settings
 from resources.uploads import SENT_BYTES_MAX, UPLOAD_SCHEMA, Kind, Receipt, Upload, UploadTerms, packed
@@ -247,6 +248,7 @@ def audit_for(opened: Opened, terms: UploadTerms, settings: Settings, *, ref: st
         earlier=_earlier(opened, terms, judging, settings),
         paths=_paths(facts),
         files=files_of(facts),
+        releases=releases_before(opened.source.git_dir, opened.source.commit),
     )
     return Made(applied, upload)
 

@@ -7,10 +7,11 @@ alike. `resources/upload_site.py` is the other side; dash_app has the routes.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -25,6 +26,7 @@ from elder_assets.audit.scoring import rounded
 from elder_assets.audit.suppression import Suppression
 from elder_assets.version import elder_version
 from resources.audits import Terms, central_policy_under, plain_and_shown, registered_ruler, terms_under, today
+from resources.git.releases import RELEASES_MAX, TAG_CHARACTERS_MAX, Release
 from resources.settings import Settings
 from resources.store import Store
 from resources.store.database import storable
@@ -86,6 +88,8 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     """Every file of the commit."""
     files: tuple[FileNow, ...] = ()
     """Files that people wrote."""
+    releases: tuple[Release, ...] | None = None
+    """Tags of the commit and those before it; None from a site that sends none."""
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,6 +194,7 @@ def accept(store: Store, settings: Settings, project: Project, upload: Upload, b
     terms = _terms(store, settings, project, upload)
     check_judged(upload.judged, terms.ruler)
     check_files(upload)
+    check_releases(upload.releases or ())
     snapshot = msgspec.structs.replace(upload.judged.snapshot, repository=project.key, kind="default")
     judged = msgspec.structs.replace(upload.judged, snapshot=snapshot)
     verdict, applied = plain_and_shown(judged, terms.ruler, terms.granted, today())
@@ -208,6 +213,8 @@ def accept(store: Store, settings: Settings, project: Project, upload: Upload, b
         store.put_live_event(
             project.id, "audit_completed", {"run_id": None, "delivery": None, "uploaded_by": by, **said, **numbers}
         )
+    if upload.releases is not None and upload.kind == "default":  # of the same audit again too: tags come later
+        store.keep_releases(project.key, upload.releases)
     wanted = store.arrivals(project.key, ORIGINS_MAX) if upload.kind == "default" else []
     return Receipt(
         audit_key=verdict.key.digest,
@@ -324,6 +331,23 @@ def check_files(upload: Upload) -> None:
         raise ConfigurationError("files", "a number out of bounds", f"up to {NUMBER_MAX}")
     if len({file.path for file in upload.files}) != len(upload.files):
         raise ConfigurationError("files", "one twice", "each once")
+
+
+def check_releases(releases: Sequence[Release]) -> None:
+    """See that releases are as many, and of such a form, as `releases_before` gives.
+
+    Raises:
+        ConfigurationError: they are not.
+    """
+    if len(releases) > RELEASES_MAX:
+        raise ConfigurationError("releases", f"{len(releases):,} of them", f"at most {RELEASES_MAX}")
+    for one in releases:
+        if len(one.tag) > TAG_CHARACTERS_MAX:
+            raise ConfigurationError(
+                "releases", f"a tag of {len(one.tag):,} characters", f"at most {TAG_CHARACTERS_MAX}"
+            )
+        if not _OID.fullmatch(one.commit) or one.released_at.utcoffset() != dt.timedelta():
+            raise ConfigurationError("releases", one.tag[:80], "a full object id, and a time in UTC")
 
 
 def _check_texts(where: str, texts: Iterable[str]) -> None:

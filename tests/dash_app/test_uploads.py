@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import gzip
 import subprocess
 import zlib
@@ -68,6 +69,7 @@ def _rule(change: Callable[[list[Any]], object]) -> Callable[[Document], object]
     return lambda document: change(judgement(document, "INT001"))
 
 
+RELEASE = {"tag": "v1", "commit": "a" * 40, "released_at": "2026-03-02T12:00:00Z"}
 ANSWERS, STATUS, UNITS, DURATION = 9, 6, 8, 10
 WRONG: dict[str, tuple[Callable[[Document], object], str]] = {
     "no-fields": (lambda d: d.clear(), "schema_version"),
@@ -90,6 +92,10 @@ WRONG: dict[str, tuple[Callable[[Document], object], str]] = {
     "line": (_rule(lambda j: j[ANSWERS][0].__setitem__(2, -1)), "line"),
     "long-text": (_rule(lambda j: j[ANSWERS][0].__setitem__(0, "x" * 20_001)), "20,001 characters"),
     "file-twice": (lambda d: d["files"].append(d["files"][0]), "files"),
+    "releases": (lambda d: d.update(releases=[RELEASE] * 201), "201 of them"),
+    "tag": (lambda d: d.update(releases=[{**RELEASE, "tag": "v" * 201}]), "a tag of 201 characters"),
+    "tag-commit": (lambda d: d.update(releases=[{**RELEASE, "commit": "HEAD"}]), "a full object id"),
+    "tag-time": (lambda d: d.update(releases=[{**RELEASE, "released_at": "2026-03-02T12:00:00"}]), "a time in UTC"),
     "file-size": (lambda d: d["files"][0].update(size_bytes=-2), "files"),
 }
 
@@ -185,3 +191,21 @@ def test_origins_are_taken_for_new_findings_of_the_project_alone(
     assert client.post(f"{address}/origins", json=said).json() == {"named": 0}  # named already
     many = {"origins": said["origins"] * 26}
     assert client.post(f"{address}/origins", json=many).status_code == 400
+
+
+def test_releases_are_those_of_the_last_default_upload_and_a_site_that_sends_none_leaves_them(
+    client: TestClient, store: Store, address: str, document: Document
+):
+    def tags() -> list[str]:
+        return [one["tag"] for one in store.releases_since(1, dt.datetime(2020, 1, 1, tzinfo=dt.UTC))]
+
+    def send(**changed: object) -> int:
+        return client.post(address, content=msgspec.json.encode({**document, **changed})).status_code
+
+    assert document.pop("releases") == []
+    later = {**RELEASE, "tag": "v2\0", "released_at": "2026-03-03T12:00:00+00:00"}
+    assert (send(releases=[RELEASE]), tags()) == (201, ["v1"])
+    assert (send(releases=[RELEASE, later]), tags()) == (200, ["v2\\x00", "v1"])  # the same audit, and a new tag
+    assert (send(), tags()) == (200, ["v2\\x00", "v1"])
+    assert (send(kind="adhoc", releases=[]), tags()) == (201, ["v2\\x00", "v1"])
+    assert (send(releases=[]), tags()) == (200, [])

@@ -144,6 +144,7 @@ DIFFERENT = {"run_id", "uploaded_by", "audited_at", "recorded_at", "duration_ms"
 COMPARED = (
     "snapshots", "audits", "findings", "outcomes", "scores", "finding_states", "finding_events", "audit_counts",
     "audit_failures", "latest", "latest_magics", "latest_rules", "latest_files", "rulers",
+    "releases",
 )  # fmt: skip
 
 
@@ -202,6 +203,7 @@ def test_an_upload_is_kept_as_an_audit_that_the_platform_made(
         ):
             if message:
                 grow(repository, git, message, files)
+                git(repository, "tag", "-a", f"v1-{message.partition(':')[0]}", "-m", "a release")
             audit_here()
             sent_in = upload(repository, server.url)
             assert "uploaded to 127.0.0.1" in sent_in.stderr, sent_in.output
@@ -214,6 +216,8 @@ def test_an_upload_is_kept_as_an_audit_that_the_platform_made(
         audit_here()
         upload(repository, server.url)
         assert differences(platform, theirs) == []
+        tags = ["v1-chore", "v1-feat", "v1-fix", "v1-refactor"]
+        assert [row["tag"] for row in rows(theirs)["releases"]] == tags
         assert len(rows(platform)["rulers"]) == 3  # built in, startup, enterprise
         assert all(row["kin"] for row in ours["finding_states"])
 
