@@ -312,6 +312,7 @@ class Alerts(Teams):
         with self._writing() as connection:
             later = sa.update(table).where(*waiting, table.c.next_at < utc(next_at))
             connection.execute(later.values(next_at=utc(next_at)))
+            self._tell_pages(connection, "notices")
 
     def settle_given_up(self, notices: Sequence[Waiting], error: str, told: Notice, now: int) -> str:
         """Keep that notices will not be delivered, and tell of it on another channel; its name, '' without one.
@@ -324,16 +325,16 @@ class Alerts(Teams):
             given_up = {"state": GIVEN_UP, "error": storable(error)[:500]}
             connection.execute(sa.update(table).where(table.c.id.in_(ids)).values(**given_up))
             others = [channel for channel in read_channels(connection) if _may_tell(channel, lost)]
-            if not others:
-                return ""
-            row = notice_row(told, others[0].id, now, self._clock())
-            self._insert_new(connection, table, row)
-            return others[0].name
+            if others:
+                self._insert_new(connection, table, notice_row(told, others[0].id, now, self._clock()))
+            self._tell_pages(connection, "notices")
+            return others[0].name if others else ""
 
     def _settle(self, notices: Sequence[Waiting], **values: Any) -> None:
         table = tables.notices
         with self._writing() as connection:
             connection.execute(sa.update(table).where(table.c.id.in_([n.id for n in notices])).values(**values))
+            self._tell_pages(connection, "notices")
 
 
 def read_channels(connection: Connection) -> list[AlertChannel]:

@@ -55,8 +55,9 @@ class AuditLog(Database):
     def _log(
         self, connection: Connection, actor: str, action: str, target: str, detail: Mapping[str, Any] | None = None
     ) -> None:
-        """Keep a change in its own transaction; without an actor (Elder itself did it) nothing is kept."""
+        """Keep a change in its own transaction; without an actor (Elder itself did it) only pages are told."""
         if not actor:
+            self._tell_pages(connection, "changes")
             return
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOG_LOCK)))

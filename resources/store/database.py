@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 import sqlalchemy as sa
@@ -18,6 +18,10 @@ from elder_assets.audit.errors import RepositoryNotFound, StoreError
 from resources.store import tables
 
 Clock = Callable[[], datetime]
+Told = Literal["changes", "inbox", "notices", "projections"]
+"""Kinds of writes that pages are told of by a counter, since they change rows instead of adding them."""
+TOLD = "pages:"
+"""Begins the names of these counters in `watermarks`."""
 
 
 def now_utc() -> datetime:
@@ -209,6 +213,18 @@ class Database:
         statement = dialect.insert(table).values(**row).on_conflict_do_nothing().returning(key)
         inserted: int | None = connection.scalar(statement)
         return inserted
+
+    def _tell_pages(self, connection: Connection, told: Told) -> None:
+        """Move the mark of pages, in a transaction that changes what they show without a row that `newest_change` sees.
+
+        Called last: a transaction that tells of the same kind waits for this one's end.
+        """
+        dialect, table = postgresql if connection.dialect.name == "postgresql" else sqlite, tables.watermarks
+        row = {"name": f"{TOLD}{told}", "value": "1", "changed_at": self._clock()}
+        onward = sa.cast(sa.cast(table.c.value, sa.BigInteger) + 1, sa.Text)
+        counted = {"value": onward, "changed_at": row["changed_at"]}
+        statement = dialect.insert(table).values(**row)
+        connection.execute(statement.on_conflict_do_update(index_elements=[table.c.name], set_=counted))
 
     def _repository(self, connection: Connection, key: str) -> Repository:
         table, alias = tables.repositories, tables.repository_aliases

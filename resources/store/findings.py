@@ -378,6 +378,7 @@ class FindingsOverTime(Database):
                     "introduced_at": utc(by.at),
                 }
                 connection.execute(sa.update(table).where(table.c.id == number).values(**values))
+            self._tell_pages(connection, "projections")
 
     # --- what cannot be audited --------------------------------------------------------------------------------
 

@@ -159,10 +159,9 @@ class Inbox(AuditLog):
         with self._writing() as connection:
             number = self._insert_new(connection, table, row)
             if number is not None:
-                asked = {"task_id": number, "repository_id": repository_id}
-                self._log(
-                    connection, by, f"{action}.ask", f"inbox {number}", {**asked, **row["document"]} if by else {}
-                )
+                if by:  # the row itself tells pages; deliveries need not wait for each other
+                    asked = {"task_id": number, "repository_id": repository_id, **row["document"]}
+                    self._log(connection, by, f"{action}.ask", f"inbox {number}", asked)
                 return Put(number, is_new=True)
             same = (table.c.provider == row["provider"], table.c.delivery_id == row["delivery_id"])
             return Put(connection.scalars(sa.select(table.c.id).where(*same)).one(), is_new=False)
@@ -347,6 +346,8 @@ class Inbox(AuditLog):
                 waiting = (table.c.id == decision.row, table.c.state == "waiting")
                 if connection.execute(sa.update(table).where(*waiting).values(**values)).rowcount:
                     taken.append(decision)
+            if taken:
+                self._tell_pages(connection, "inbox")
         return taken
 
     def start_inbox(self, number: int, run_id: str) -> None:
@@ -355,12 +356,12 @@ class Inbox(AuditLog):
         with self._writing() as connection:
             queued = (table.c.id == number, table.c.state == "queued")
             connection.execute(sa.update(table).where(*queued).values(run_id=run_id))
+            self._tell_pages(connection, "inbox")
 
     def finish_inbox(
         self, number: int, *, state: Literal["done", "failed"], decision: str = "", result: Mapping[str, Any]
     ) -> bool:
         """End a queued row; False when it was no longer queued. What its run wrote into the result before stays."""
-        table = tables.inbox
         with self._writing() as connection:
             row = self._inbox_row(connection, number)
             values = {
@@ -369,8 +370,7 @@ class Inbox(AuditLog):
                 "finished_at": self._clock(),
                 "result": {**row.result, **storable(dict(result))},
             }
-            queued = (table.c.id == number, table.c.state == "queued")
-            return bool(connection.execute(sa.update(table).where(*queued).values(**values)).rowcount)
+            return self._end_queued(connection, number, values)
 
     def row_of_run(self, run_id: str) -> InboxRow | None:
         """The queued row that a run works on; None when there is none."""
@@ -385,6 +385,7 @@ class Inbox(AuditLog):
             row = self._inbox_row(connection, number)
             merged = {**row.result, **storable(dict(result))}
             connection.execute(sa.update(table).where(table.c.id == number).values(result=merged))
+            self._tell_pages(connection, "inbox")
 
     def release_inbox(self, number: int, reason: str, *, is_attempt: bool = True) -> bool:
         """Let a queued row wait again; False when it was no longer queued.
@@ -394,15 +395,21 @@ class Inbox(AuditLog):
             reason: what became of its run.
             is_attempt: whether a run was there; it is counted in the result, and the next one has another key.
         """
-        table = tables.inbox
         with self._writing() as connection:
             result = self._inbox_row(connection, number).result
             if is_attempt:
                 result = {**result, "attempts": int(result.get("attempts", 0)) + 1}
-            queued = (table.c.id == number, table.c.state == "queued")
             values = {"state": "waiting", "decision": storable(reason), "run_id": None, "decided_at": None}
-            values["result"] = result
-            return bool(connection.execute(sa.update(table).where(*queued).values(**values)).rowcount)
+            return self._end_queued(connection, number, {**values, "result": result})
+
+    def _end_queued(self, connection: Connection, number: int, values: Mapping[str, Any]) -> bool:
+        """Bring a queued row to another state; False when it was no longer queued."""
+        table = tables.inbox
+        queued = (table.c.id == number, table.c.state == "queued")
+        is_ended = bool(connection.execute(sa.update(table).where(*queued).values(**values)).rowcount)
+        if is_ended:
+            self._tell_pages(connection, "inbox")
+        return is_ended
 
     def replay_inbox(self, number: int, by: str = "") -> Put:
         """Ask for the same again, in a new row that names the old one; it is decided anew.

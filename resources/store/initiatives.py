@@ -202,6 +202,7 @@ class Initiatives(AuditLog):
             held = (table.c.initiative_id == number, table.c.team_id == team_id)
             connection.execute(sa.delete(table).where(*held, table.c.week.in_([point.week for point in points])))
             connection.execute(sa.insert(table), rows)
+            self._tell_pages(connection, "projections")
 
     def points_of(self, numbers: Sequence[int], team_id: int | None = None) -> dict[int, list[Point]]:
         """How far some initiatives were, oldest week first; of all teams together, or of one."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from resources.store import tables
+from resources.store.database import TOLD, Told
 from resources.store.findings import FindingsOverTime
 
 Row = dict[str, Any]
@@ -283,17 +284,23 @@ class Pages(FindingsOverTime):
         return sorted(rows, key=lambda row: (row["since"], row["repository"]))
 
     def newest_change(self) -> str:
-        """A mark that differs when something that pages show was written."""
+        """A mark that differs when something that pages show was written: newest ids, and counters of other writes."""
+        counters = tables.watermarks
+        newest = [sa.select(sa.func.max(table.c.id)).scalar_subquery() for table in _WATCHED]
+        told = sa.select(counters.c.name, counters.c.value).where(counters.c.name.in_(_TOLD))
         with self._reading() as connection:
-            marks = [connection.scalar(sa.select(sa.func.max(table.c.id))) for table in _WATCHED]
-        return "-".join(str(mark or 0) for mark in marks)
+            marks = connection.execute(sa.select(*newest)).one()
+            counted = {row.name: row.value for row in connection.execute(told)}
+        return "-".join([str(mark or 0) for mark in marks] + [counted.get(name, "0") for name in _TOLD])
 
 
 _WATCHED = (
     tables.audits, tables.live_events, tables.gates, tables.audit_failures, tables.inbox, tables.alert_decisions,
-    tables.feedback, tables.scorecards, tables.audit_log, tables.tickets,
+    tables.notices, tables.feedback, tables.audit_log, tables.tickets,
 )  # fmt: skip
-"""What grows whenever something changes that pages show; what people change stands in the audit log."""
+"""What grows whenever something changes that pages show; what people change stands in the audit log. Whoever writes
+other tables, or changes rows that are there, calls `_tell_pages`."""
+_TOLD = tuple(f"{TOLD}{told}" for told in get_args(Told))
 
 
 def known_repositories(team_id: int | None) -> Sequence[sa.ColumnElement[bool]]:

@@ -28,6 +28,7 @@ class Releases(Database):
             connection.execute(sa.delete(table).where(table.c.repository_id == number))
             if rows:
                 connection.execute(sa.insert(table), [{**row, "tag": tag} for tag, row in rows.items()])
+            self._tell_pages(connection, "projections")
 
     def releases_since(self, repository_id: int, since: dt.datetime, limit: int = 60) -> list[dict[str, Any]]:
         """The newest releases since a time, newest first: tag, commit, released_at."""

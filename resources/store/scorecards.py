@@ -91,6 +91,7 @@ class Scorecards(Database):
                     rows.append(storable(values))
             if rows:
                 connection.execute(sa.insert(table), rows)
+            self._tell_pages(connection, "projections")  # rows that were written again may have the ids of the old ones
             return len(rows)
 
     def scorecard(self, team: str, since: str = "") -> pd.DataFrame:

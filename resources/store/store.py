@@ -122,6 +122,7 @@ class Store(
                 )
             found = self._repository(connection, key)
             self._insert_new(connection, tables.projects, added_project(found.id, key, self._clock()))
+            self._tell_pages(connection, "changes")
             return found
 
     def remove_repository(self, key: str) -> Repository:
@@ -140,6 +141,7 @@ class Store(
                 .where(tables.repositories.c.id == found.id)
                 .values(removed_at=self._clock())
             )
+            self._tell_pages(connection, "changes")
             return self._repository(connection, key)
 
     def rename_repository(self, key: str, new_key: str) -> Repository:
@@ -156,6 +158,7 @@ class Store(
             connection.execute(
                 sa.update(tables.repositories).where(tables.repositories.c.id == found.id).values(key=new_key)
             )
+            self._tell_pages(connection, "changes")
             return self._repository(connection, new_key)
 
     def repository(self, key: str) -> Repository:
@@ -358,6 +361,7 @@ class Store(
                 return 0
             added = insert_new_rows(connection, tables.week_scores, content)
             self._project_weeks(connection, found.id, digest)
+            self._tell_pages(connection, "projections")
             return added
 
     def weeks(self, *, repository: str | None = None, ruler: str | None = None) -> pd.DataFrame:

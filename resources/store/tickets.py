@@ -71,6 +71,7 @@ class Tickets(AuditLog):
                     if not connection.execute(taken).rowcount:
                         msg = f"{known['author']} asked for this ticket and it is being opened; look again in a moment"
                         raise Conflict(msg)
+                    self._tell_pages(connection, "changes")
             return _ticket(connection.execute(sa.select(table).where(own)).mappings().one())
 
     def settle_ticket(self, claimed: Ticket, number: str, url: str, by: str) -> Ticket:
@@ -90,6 +91,7 @@ class Tickets(AuditLog):
         with self._writing() as connection:
             values = {"claimed_until": self._clock(), "error": storable(error)[:500]}
             connection.execute(sa.update(table).where(*held).values(**values))
+            self._tell_pages(connection, "changes")
 
     def tickets_of(self, finding_ids: Iterable[int]) -> dict[int, Ticket]:
         """Tickets of a few findings, by finding."""

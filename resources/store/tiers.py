@@ -23,4 +23,6 @@ class Tiers(Database):
         with self._writing() as connection:
             mine = (table.c.repository_id == self._repository(connection, repository).id, table.c.scaling == AUTO)
             changed = connection.execute(sa.update(table).where(*mine, table.c.tier != tier).values(tier=tier))
+            if changed.rowcount:
+                self._tell_pages(connection, "projections")
             return changed.rowcount > 0

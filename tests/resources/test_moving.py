@@ -71,7 +71,7 @@ def test_a_target_with_rows_is_refused_and_stays_as_it_was(source: Engine, targe
     with open_store(target_url) as store:
         store.add_repository("example.org/shop/basket", "x")
     before = sorted_rows(target)
-    with pytest.raises(StoreError, match="holds rows already \\(in repositories, projects\\)"):
+    with pytest.raises(StoreError, match="holds rows already \\(in repositories, watermarks, projects\\)"):
         copying.move(source, target)
     assert sorted_rows(target) == before
 
