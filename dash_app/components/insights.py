@@ -14,6 +14,7 @@ from dash_app.components.states import create_empty
 from dash_app.page import PageRequest, repository_address
 from elder_assets.audit.registry import catalogue
 from elder_assets.audit.ruler import calibration
+from resources.messages.catalogue import status_name
 from resources.store.repository_pages import FindingFilter
 
 INSIGHTS = 6
@@ -28,7 +29,8 @@ def insights(request: PageRequest, row: Mapping[str, Any], magics: Mapping[str, 
         return parts.section(title, create_empty(t.gettext("The audit asked for no prediction")))
     share = views.share_of(predictive["weight_share"])
     if predictive["status"] not in views.COUNTED and not predictive["findings"]:
-        reason = html.P(parts.plain_text(predictive["reason"] or predictive["status"]))
+        why = predictive["reason"]
+        reason = html.P(parts.reason(request, why) if why else status_name(request.language, predictive["status"]))
         return parts.section(title, create_empty(t.gettext("Withheld"), reason))
     rows, total = request.store.findings_page(row["id"], FindingFilter(magic="predictive", limit=INSIGHTS))
     asked = html.P(

@@ -40,7 +40,7 @@ def magic_card(
             html.Div([title, parts.status_badge(request, row["status"])], className="magic-head"),
             html.Div([number, parts.sparkline(line, said)], className="magic-score"),
             html.P([findings, ", ", remedies] if row["findings"] else t.gettext("no findings")),
-            html.P(parts.plain_text(row["reason"]), className="soft") if row["reason"] else None,
+            html.P(parts.reason(request, row["reason"]), className="soft") if row["reason"] else None,
             html.P(notes, className="soft notes"),
         ],
         id=f"magic-{name}",

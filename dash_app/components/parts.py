@@ -21,6 +21,7 @@ from dash_app.figures import Figure
 from dash_app.page import PageRequest
 from elder_assets.audit.report import plain
 from resources.messages.catalogue import status_name
+from resources.messages.reasons import reason_text
 
 Child = Any
 """What a Dash component takes as a child: a component, a text, a number, None, or a list of them."""
@@ -39,6 +40,11 @@ def plain_text(text: object, *, limit: int = 400) -> Component:
     shown = shown if len(shown) <= limit else f"{shown[:limit]}…"
     pieces = _CODE.split(shown)
     return html.Bdi([html.Code(piece) if index % 2 else piece for index, piece in enumerate(pieces) if piece])
+
+
+def reason(request: PageRequest, text: str, *, limit: int = 400) -> Component:
+    """Why something came out as it did, as Elder stored it, in the viewer's language where Elder itself said it."""
+    return plain_text(reason_text(request.language, text), limit=limit)
 
 
 def plain_lines(text: str) -> str:

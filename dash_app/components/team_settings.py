@@ -553,7 +553,7 @@ def _gates(request: PageRequest, found: Preview) -> Component | None:
                 html.A(parts.plain_text(gate.title or f"#{gate.change_number or gate.id}"), href=f"/gates/{gate.id}"),
                 " ",
                 parts.repository_name(gate.repository),
-                html.Small(parts.plain_text(gate.reason)),
+                html.Small(parts.reason(request, gate.reason)),
             ]
         )
         for gate in found.gates[:SHOWN]

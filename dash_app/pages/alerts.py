@@ -151,7 +151,7 @@ def _decision(request: PageRequest, row: Mapping[str, Any]) -> tuple[Child, ...]
     where = html.A(parts.repository_name(key), href=repository_address(key)) if key else t.gettext("Elder itself")
     decided: list[Child] = [parts.badge(word, said)]
     if reason := row["document"].get("reason"):
-        decided.append(html.Small(parts.plain_text(views_operations.with_times(reason), limit=160)))
+        decided.append(html.Small(parts.reason(request, views_operations.with_times(reason), limit=160)))
     return (
         html.Span(
             [parts.plain_text(title_of(request, row["document"]), limit=160), html.Small(where)], className="finding"

@@ -71,7 +71,9 @@ def _place(request: PageRequest, row: Mapping[str, Any], shown: Excerpt) -> Comp
     at = [html.P([where, html.Span([" ", t.gettext("at commit"), " ", commit], className="soft")])]
     if not shown.lines:
         return parts.section(
-            t.gettext("Place"), *at, create_empty(t.gettext("No code is shown"), html.P(parts.plain_text(shown.reason)))
+            t.gettext("Place"),
+            *at,
+            create_empty(t.gettext("No code is shown"), html.P(parts.reason(request, shown.reason))),
         )
     lines = [
         html.Code(

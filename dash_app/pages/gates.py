@@ -230,7 +230,7 @@ def _verdict(request: PageRequest, row: Mapping[str, Any]) -> Component:
             html.Span(t.gettext("Verdict"), className="stat-label"),
             parts.status_badge(request, row["status"]),
             html.Strong(said, className="said-verdict"),
-            html.Small(parts.plain_text(row["reason"]) if row["reason"] else None),
+            html.Small(parts.reason(request, row["reason"]) if row["reason"] else None),
         ],
         className="stat wide",
     )

@@ -17,6 +17,7 @@ from dash_app.page import Page, PageRequest, Table, repository_address
 from elder_assets.audit.errors import UnknownRecord
 from elder_assets.audit.registry import MAGIC_ORDER, catalogue
 from resources.messages.catalogue import magic_name, status_name
+from resources.messages.reasons import magic_question
 from resources.store.pages import RepositoryFilter
 
 ROWS = 25
@@ -102,7 +103,6 @@ def _card(request: PageRequest, name: str, rows: Sequence[Mapping[str, Any]]) ->
     ]
     total = sum(count for _, count in judged)
     mean = sum(score * count for score, count in judged) / total if total else None
-    question = next(magic.question for magic in catalogue().magics if magic.name == name)
     bars = [
         html.Span(className=f"bar {row['status'].replace(' ', '-')}", style={"flexGrow": str(row["repositories"])})
         for row in rows
@@ -120,7 +120,7 @@ def _card(request: PageRequest, name: str, rows: Sequence[Mapping[str, Any]]) ->
             html.Div(
                 html.H2(html.A(magic_name(request.language, name), href=f"/magics/{name}")), className="magic-head"
             ),
-            html.P(parts.sentence(question), className="soft"),
+            html.P(magic_question(request.language, name), className="soft"),
             html.Div(
                 [
                     html.Strong(parts.number(mean, 1)),
@@ -142,7 +142,6 @@ def magic_layout(request: PageRequest) -> Component:
     t, name = request.t, request.parts["magic"]
     if name not in MAGIC_ORDER:
         raise UnknownRecord(f"there is no magic {name!r}; known: {', '.join(MAGIC_ORDER)}")
-    magic = next(magic for magic in catalogue().magics if magic.name == name)
     return html.Div(
         [
             html.Nav(
@@ -151,7 +150,7 @@ def magic_layout(request: PageRequest) -> Component:
                 **attributes(aria_label=t.gettext("Where this is")),
             ),
             html.H1(magic_name(request.language, name)),
-            html.P(parts.sentence(magic.question)),
+            html.P(magic_question(request.language, name)),
             html.Div([_trend(request, name), _rules(request, name)], className="pair"),
             _repositories(request, name),
         ]

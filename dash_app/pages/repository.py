@@ -140,7 +140,7 @@ def _score(request: PageRequest, row: Mapping[str, Any], magics: Mapping[str, Ma
     }
     lines: list[Any] = [html.P(mean)]
     if row["reason"]:
-        lines.insert(0, html.P(html.B(parts.plain_text(row["reason"]))))
+        lines.insert(0, html.P(html.B(parts.reason(request, row["reason"]))))
     if why.losses:
         lost: list[Any] = [t.gettext("Points lost: ")]
         for index, (magic, points) in enumerate(why.losses[:4]):

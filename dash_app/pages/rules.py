@@ -18,6 +18,7 @@ from elder_assets.audit.errors import UnknownRecord
 from elder_assets.audit.registry import MAGIC_ORDER, Rule, catalogue
 from elder_assets.audit.ruler import PROVISIONAL_BELOW, calibration, effective_tier
 from resources.messages.catalogue import magic_name, severity_of_finding, tier_name
+from resources.messages.reasons import unit_name
 from resources.store.pages import PAGE_ROWS_MAX
 from resources.store.repository_pages import SEVERITIES
 
@@ -226,7 +227,7 @@ def _measured(request: PageRequest, rule: Rule, row: Mapping[str, Any]) -> Compo
         (t.gettext("Open findings"), parts.number(row["open"])),
         (t.gettext("Suppressed"), parts.number(row["suppressed"])),
         (t.gettext("Repositories"), parts.number(row["repositories"])),
-        (t.gettext("What counts as one"), rule.unit),
+        (t.gettext("What counts as one"), unit_name(request.language, rule.unit)),
         (t.gettext("Version"), str(rule.version)),
     ]
     pairs.extend((name, str(value)) for name, value in rule.limits.items())

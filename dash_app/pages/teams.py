@@ -236,7 +236,7 @@ def _missing(request: PageRequest, whole: Sequence[Mapping[str, Any]]) -> Compon
                 html.A(parts.repository_name(row["repository"]), href=repository_address(row["repository"])),
                 " ",
                 parts.badge(row["level"] or "none", level_name(request.language, row["level"])),
-                html.Small(parts.plain_text(row["missing"] or row["reason"])),
+                html.Small(parts.reason(request, row["missing"] or row["reason"])),
             ]
         )
         for row in wanting[:5]
