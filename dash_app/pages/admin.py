@@ -20,13 +20,16 @@ from dash_app.page import Page, PageRequest, Table, address, repository_address
 from elder_assets.audit.report import plain
 from elder_assets.version import elder_version
 from resources.messages.catalogue import translator
+from resources.messages.reasons import reason_text
 from resources.store.access import NAME_CHARACTERS_MAX, ROLES, Token
 from resources.store.inbox import ENDED, INBOX_STATES
 from resources.store.operations_pages import ROWS_MAX, DeliveryFilter, LogFilter
 
 ROWS = 25
+VERIFIED_AT_A_LOOK = 200
+"""Newest changes of the audit log whose chain is computed at every look: 7 ms."""
 VERIFIED_MAX = 5_000
-"""Newest changes of the audit log whose chain is computed at a look; the command line computes all."""
+"""Those computed when somebody asks: 170 ms; the command line computes all."""
 TOKEN_DAYS = (1, 7, 30, 90, 180, 365)
 TABS = ("tokens", "deliveries", "log", "server")
 STATE_KINDS = {"queued": "low", "done": "passed", "failed": "failed", "waiting": "warning"}
@@ -362,12 +365,14 @@ def _detail(detail: Mapping[str, Any]) -> str:
 
 def _chain(request: PageRequest) -> Component:
     t = request.t
-    check = request.store.verify_newest(VERIFIED_MAX)
+    is_asked = request.value("chain") == "more"
+    most = VERIFIED_MAX if is_asked else VERIFIED_AT_A_LOOK
+    check = request.store.verify_newest(most)
     title = t.gettext("Chain")
     if check.broken_id is not None:
         said = t.gettext("The chain is broken at change %(number)s: %(reason)s.") % {
             "number": check.broken_id,
-            "reason": check.reason,
+            "reason": reason_text(request.language, check.reason),
         }
         return parts.section(title, html.P([parts.badge("failed", t.gettext("broken")), " ", said]), kind="alarm")
     said = t.gettext("Each of the newest %(count)s changes stands on the one before it.") % {
@@ -375,9 +380,13 @@ def _chain(request: PageRequest) -> Component:
     }
     whole = t.gettext("The whole log, against a hash that you noted elsewhere:")
     newest: list[Child] = [t.gettext("newest hash"), " ", html.Code(check.newest_hash)]
+    further: list[Child] = []
+    if check.rows == most and not is_asked:  # there are older ones, of which nothing is said
+        compute = t.gettext("Compute the newest %(count)s") % {"count": parts.number(VERIFIED_MAX)}
+        further = [" ", html.A(compute, href=request.link(chain="more"))]
     return parts.section(
         title,
-        html.P([parts.badge("passed", t.gettext("verified")), " ", said]),
+        html.P([parts.badge("passed", t.gettext("verified")), " ", said, *further]),
         html.P(newest, className="log-detail"),
         html.P([whole, " ", html.Code("elder audit-log verify")], className="log-detail"),
     )

@@ -155,6 +155,9 @@ def _texts(t: NullTranslations) -> tuple[str, ...]:
         t.gettext("the place of a secret is not shown"),
         t.gettext("the finding is about more than a line"),
         t.gettext("the file is not there at this commit, or larger than 1 MB"),
+        # where the chain of the audit log is broken (resources/store/audit_log.py)
+        t.gettext("it was changed"),
+        t.gettext("a row before it is missing"),
         # whatever broke in a rule or a magic, with the words of what broke
         t.gettext("%(magic)s: %(rest)s"),
         t.gettext("%(rule)s: %(rest)s"),

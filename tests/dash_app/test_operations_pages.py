@@ -18,8 +18,9 @@ from fleet_samples import BASKET, NOW, TILL
 from operations_samples import fill_operations
 
 from dash_app.app import create_app
+from dash_app.pages import admin
 from resources.settings import load_settings
-from resources.store import open_store, tables
+from resources.store import audit_log, open_store, tables
 
 ADDRESSES = [
     "/gates",
@@ -183,6 +184,30 @@ def test_the_log_says_where_its_chain_is_broken(tmp_path: Path):
             changed = sa.update(tables.audit_log).where(tables.audit_log.c.id == 2).values(actor="somebody else")
             connection.execute(changed)
         assert "The chain is broken at change 2: it was changed." in client.get("/admin?tab=log").text
+
+
+def test_a_look_at_the_log_computes_few_changes_says_how_many_and_more_when_asked(tmp_path: Path, monkeypatch):
+    computed: list[str] = []
+    compute = audit_log._hash
+    monkeypatch.setattr(audit_log, "_hash", lambda row: computed.append(row["target"]) or compute(row))
+    for client in mounted(tmp_path, is_filled=False):
+        store = cast("FastAPI", client.app).state.store
+        for number in range(admin.VERIFIED_AT_A_LOOK + 1):
+            store.add_team(f"team-{number}", by="ann")
+        computed.clear()
+        page = client.get("/admin?tab=log").text
+        assert len(computed) == admin.VERIFIED_AT_A_LOOK
+        assert "Each of the newest 200 changes stands on the one before it." in page
+        assert "chain=more" in page
+        with store._writing() as connection:
+            changed = sa.update(tables.audit_log).where(tables.audit_log.c.id == 1).values(actor="somebody else")
+            connection.execute(changed)
+        assert "Each of the newest 200 changes" in client.get("/admin?tab=log").text  # true still: nothing is said of 1
+        assert "The chain is broken at change 1: it was changed." in client.get("/admin?tab=log&chain=more").text
+
+
+def test_where_every_change_was_computed_no_more_is_offered(filled: TestClient):
+    assert "chain=more" not in filled.get("/admin?tab=log").text
 
 
 def test_a_token_is_made_shown_once_and_revoked(filled: TestClient):
