@@ -3,7 +3,8 @@
 Addresses are relative to the root of the repository, which the host knows (`%SRCROOT%`). GitHub keeps the first 5,000
 results of a run and refuses more than 25,000, 20 runs, or 10 MB of gzip a file; so results are ranked (what may fail a
 check first, then by severity), and more of them become further runs, each under a category of its own, so that none
-replaces another. Limits: GitHub documentation, "SARIF support for code scanning", read in 2026.
+replaces another. What is suppressed is left out: GitHub shows it as open whatever `suppressions` says (docs/report.md).
+Limits: GitHub documentation, "SARIF support for code scanning", read in 2026.
 """
 
 from __future__ import annotations

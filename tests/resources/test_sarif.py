@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
 from collections.abc import Callable
@@ -239,3 +240,25 @@ def test_files_that_were_not_read_are_notices_and_an_incomplete_audit_did_not_su
 def test_no_host_specific_fingerprint_is_written():
     (run,) = sarif(many(1))["runs"]
     assert list(run["results"][0]["partialFingerprints"]) == ["elder/v1"]
+
+
+def test_a_suppressed_finding_is_in_no_result_and_its_rule_in_no_run(tmp_path: Path, folder: Path):
+    """GitHub shows results with `suppressions` as open alerts: docs/report.md."""
+    (folder / "shop" / "basket.py").write_text(CONFLICT)
+    commit(folder, "fix: merge")
+    before = reported(tmp_path, folder, "sarif")
+    held = f"suppressions:\n  - {{rule: INT001, path: shop/basket.py, reason: kept on purpose, until: {_soon()}}}\n"
+    (folder / "elder.yaml").write_text(f"version: 1\n{held}")
+    commit(folder, "chore: live with it")
+    after = reported(tmp_path, folder, "sarif")
+    check(after, PROFILE)
+    (old,), (new,) = before["runs"], after["runs"]
+    codes = [sorted({result["ruleId"] for result in run["results"]}) for run in (old, new)]
+    assert set(codes[0]) - set(codes[1]) == {"INT001"}
+    assert "INT001" not in [rule["id"] for rule in new["tool"]["driver"]["rules"]]
+    assert not any("suppressions" in result for result in new["results"])
+    assert [item["rule"] for item in reported(tmp_path, folder)["suppressed"]] == ["INT001"]
+
+
+def _soon() -> dt.date:
+    return dt.datetime.now(dt.UTC).date() + dt.timedelta(days=30)
