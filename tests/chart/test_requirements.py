@@ -658,7 +658,26 @@ def test_the_cold_site_audits_nothing(render: Render):
         for one in objects
         if one["metadata"]["name"].endswith(("-daemon", "-migrate")) and one["kind"] in {"Deployment", "Job"}
     ]
-    assert not [one for one in objects if one["kind"] == "CronJob"]
+    (backup,) = [one for one in objects if one["kind"] == "CronJob"]
+    assert (backup["metadata"]["name"], backup["spec"]["suspend"]) == ("elder-backup", True)
+    assert "ELDER_BACKUP_MINUTES_MAX" not in named(objects, "ConfigMap", "-settings")["data"]
+
+
+def test_a_backup_that_comes_as_planned_is_never_called_too_old(render: Render):
+    minutes = {"*/5 * * * *": 5, "0 * * * *": 60}
+    planned = 0
+    for name in VALUES:
+        objects = render(name)
+        for job in objects:
+            if (
+                job["kind"] == "CronJob"
+                and job["metadata"]["name"] == "elder-backup"
+                and not job["spec"].get("suspend")
+            ):
+                allowed = int(named(objects, "ConfigMap", "-settings")["data"]["ELDER_BACKUP_MINUTES_MAX"])
+                assert allowed >= 2 * minutes[job["spec"]["schedule"]], name
+                planned += 1
+    assert planned >= 2
 
 
 @pytest.mark.parametrize("name", VALUES)

@@ -6,6 +6,7 @@ Volumes are folders of the test; the cluster's API is a small server that knows 
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 dg = pytest.importorskip("dagster")
 from test_run_pod import KEY, KUBECONFIG, Installation, Render, pods_of, render, tiny_repository  # noqa: E402
@@ -25,6 +27,7 @@ SETS = (
     "backup.enabled=true", "backup.existingClaim=backups", "backup.passphraseSecret=elder-backup", "backup.verify=true",
     "probe.enabled=true", f"probe.repository={KEY}", "probe.withinSeconds=10",
 )  # fmt: skip
+ROOT = Path(__file__).parent.parent.parent
 ORPHAN = {
     "metadata": {
         "name": "dagster-run-gone",
@@ -77,6 +80,29 @@ def test_backups_are_made_verified_noted_and_let_go(installation: Installation):
     assert len(names) == 3
     after = json.loads(installation.run(["elder", "doctor", "--format", "json"]).stdout)
     assert [one["state"] for one in after["checks"] if one["name"] == "backups"] == ["ok"]
+
+
+def test_the_runbooks_restore_brings_the_newest_backup_back_into_an_empty_database(installation: Installation):
+    (installation.folder / "backups").mkdir()
+    (installation.folder / "passphrase").mkdir()
+    (installation.folder / "passphrase" / "passphrase").write_text("correct horse battery\n")
+    address = installation.environment["ELDER_DATABASE_URL"]
+    with open_store(address) as store:
+        store.add_repository(KEY, "https://example.org/shop/basket")
+    installation.must(command_of(installation, "backup"))
+    (installation.folder / "backups" / "elder-20200101T000000Z.elder-backup").write_text("old")
+    engine = sa.create_engine(address)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP SCHEMA elder CASCADE; DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
+    engine.dispose()
+
+    page = (ROOT / "docs" / "runbooks" / "restore.md").read_text()
+    (written,) = re.findall(r"containers\[0\]\.command = (\[.*\])", page)
+    moved = written.replace("/backups", str(installation.folder / "backups"))
+    moved = moved.replace("/etc/elder-backup", str(installation.folder / "passphrase"))
+    assert "restored" in installation.must(json.loads(moved))
+    with open_store(address) as store:
+        assert [known.key for known in store.repositories()] == [KEY]
 
 
 def test_the_probe_asks_for_an_audit_and_fails_when_nobody_answers(installation: Installation):
