@@ -315,7 +315,10 @@ def _problems(request: PageRequest, rows: Sequence[Mapping[str, Any]]) -> Compon
     columns = (
         Column(title=t.gettext("Where")), Column(title=t.gettext("What")), Column(title=t.gettext("Why"))
     )  # fmt: skip
-    shown = [(parts.place(row["place"]), plain(row["kind"]), parts.plain_text(row["reason"])) for row in rows]
+    shown = [
+        (parts.place(row["place"]), parts.reason(request, row["kind"]), parts.reason(request, row["reason"]))
+        for row in rows
+    ]
     title = t.gettext("Suppressions that are not in force")
     return parts.section(title, parts.table(request, title, columns, shown[:SHOWN_MAX]))
 

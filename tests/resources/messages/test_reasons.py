@@ -80,6 +80,16 @@ def test_the_questions_of_the_magics_are_those_of_the_registry():
         ),
         ("the audit is incomplete: flow: FLW001: no code", "監査が完了していません: Flow遵守魔法: FLW001: コードがありません"),
         ("score none, needs 92", "スコア なし（92 が必要）"),
+        (
+            "it ended on 2026-01-01; what it held back shows again",
+            "2026-01-01 に終わりました; 抑えていた指摘が再び表示されます",
+        ),
+        ("beyond 5 %", "5 % を超過"),
+        (
+            "9 of 20 units are suppressed; 8 of them count as affected: only 5 % may be left out",
+            "20 個の対象のうち 9 個が抑制されています; そのうち 8 個は該当として数えます（除外できるのは 5 % まで）",
+        ),
+        ("no open finding of STR013, TDD002 there", "そこに STR013, TDD002 の未解決の指摘はありません"),
         ("the finding is about more than a line", "この指摘は 1 行だけのものではありません"),
         ("people were told last that it is passed", "最後に「合格」と通知済みです"),
     ],
