@@ -78,12 +78,12 @@ def main() -> int:
         site, here = f"http://127.0.0.1:{listening.getsockname()[1]}", f"/repositories/{key}"
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-            take(browser, site, given.folder / "fleet.png")
+            take(browser, f"{site}/?weeks=52", given.folder / "fleet.png")
             take(browser, site, given.folder / "fleet-phone.png", theme="dark", size=(375, 760))
             take(browser, site + here, given.folder / "repository.png")
             take(browser, site + here, given.folder / "repository-dark.png", theme="dark")
             take(browser, f"{site}{here}?tab=findings", given.folder / "findings.png")
-            take(browser, f"{site}/rules", given.folder / "rules.png")
+            take(browser, f"{site}/magics", given.folder / "magics.png", size=(1280, 1120))
             if teams := store.teams():
                 team = f"{site}/teams/{teams[-1].key}"
                 take(browser, f"{team}?{tried(store, teams[-1])}", given.folder / "team-settings.png")
