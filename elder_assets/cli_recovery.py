@@ -5,6 +5,7 @@ As in `cli.py`, whatever is not click is imported inside the command that needs 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,12 @@ def migrate_up(with_dagster: bool) -> None:
     click.echo(f"the results store has schema {tables.REVISION} or one that adds to it")
     if with_dagster:
         import dagster as dg
+
+        from elder_assets.audit.errors import ConfigurationError
+
+        if not os.environ.get("DAGSTER_HOME"):  # Dagster's own variable, as it reads it
+            allowed = "the folder of the instance's dagster.yaml (`elder up` keeps it in ELDER_HOME/dagster)"
+            raise ConfigurationError("DAGSTER_HOME", "nothing", allowed)
 
         # `dagster instance migrate` also loads the run launcher, which a pod without a token of the cluster cannot.
         with dg.DagsterInstance.get() as instance:

@@ -165,9 +165,10 @@ def disk(settings: Settings) -> Check:
     usage = shutil.disk_usage(place)
     share = usage.free / usage.total
     detail = f"{usage.free / GIB:.1f} GiB free ({share:.0%}) at {settings.home}"
-    advice = "elder cache prune, remove old backups, or a larger volume (docs/runbooks/disk-full.md)"
     if share < DISK_SHARE_OUT or usage.free < DISK_BYTES_OUT:
-        return Check(name="disk", state="failed", detail=detail, advice=advice)
+        out = "remove old backups or the folder facts (made again), or a larger volume (docs/runbooks/disk-full.md)"
+        return Check(name="disk", state="failed", detail=detail, advice=out)
+    advice = "elder cache prune, remove old backups, or a larger volume (docs/runbooks/disk-full.md)"
     state: State = "warning" if share < DISK_SHARE_LOW else "ok"
     return Check(name="disk", state=state, detail=detail, advice=advice if state == "warning" else "")
 

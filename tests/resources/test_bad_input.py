@@ -63,6 +63,12 @@ def test_a_home_that_cannot_be_made_is_named_in_one_line(tmp_path: Path, folder:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_tables_of_dagster_need_to_know_which_instance(tmp_path: Path):
+    done = elder(tmp_path, "migrate", "up", "--with-dagster")
+    assert done.returncode == 2
+    assert done.stderr.startswith("elder: DAGSTER_HOME: got 'nothing'")
+
+
 @pytest.mark.parametrize("command", [(), ("repo",), ("team", "initiative")], ids=["elder", "group", "group-in-group"])
 def test_a_command_that_lacks_its_command_shows_them_one_a_line(tmp_path: Path, command: tuple[str, ...]):
     done = elder(tmp_path, *command)
