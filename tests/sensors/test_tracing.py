@@ -296,5 +296,5 @@ def test_a_run_that_no_delivery_asked_for_begins_a_trace_by_its_id(share: int, f
 def test_traces_without_their_packages_are_refused_at_the_start(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     tracing._provider.cache_clear()
-    with pytest.raises(ConfigurationError, match=r"elder\[tracing\]"):
+    with pytest.raises(ConfigurationError, match=r"`make platform`"):
         tracing.check_installed(Settings(home=Path("/nowhere"), traces="http://collector:4318"))
