@@ -32,6 +32,7 @@ from elder_assets.jobs import (
 from elder_assets.upkeep import nightly_upkeep, upkeep
 from resources.dagster_resources import ElderResource
 from resources.frame_io_manager import FrameIOManager
+from resources.observability.run_lines import CONSOLE, run_lines
 from sensors.alerts import alert_sensor
 from sensors.inbox import inbox_sensor
 from sensors.remediation import remediation_sensor
@@ -76,5 +77,6 @@ defs = dg.Definitions(
         nightly_upkeep,
     ],
     resources={"elder": elder, "io_manager": FrameIOManager(elder=elder)},
+    loggers={CONSOLE: run_lines},
     executor=executor_by_tier,
 )

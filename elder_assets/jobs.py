@@ -43,6 +43,7 @@ from resources.deliveries.change_requests import judge
 from resources.deliveries.sweep import sweep as sweep_heads
 from resources.fleet import rescore_all
 from resources.git.circuit import guarded, host_of
+from resources.observability.run_lines import CONFIGURED
 from resources.store.inbox import LOW
 
 CHECKED = [*(findings_asset(magic.name) for magic in catalogue().magics), "scores", SCORECARDS_ASSET]
@@ -53,6 +54,7 @@ audit_job = dg.define_asset_job(
     - dg.AssetSelection.assets(HISTORY, SCORECARDS_ASSET, LOAD_ASSET)
     - dg.AssetSelection.checks(*(dg.AssetCheckKey(dg.AssetKey(asset), EXPECTATIONS) for asset in CHECKED)),
     description="Audit one repository: one run, one process.",
+    config=CONFIGURED,
     # A step's pod may be lost with its node; what an audit fails for by itself says that it is not to be repeated.
     op_retry_policy=dg.RetryPolicy(max_retries=1),
 )
@@ -62,6 +64,7 @@ scorecards_job = dg.define_asset_job(
     selection=dg.AssetSelection.assets(SCORECARDS_ASSET)
     - dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey(SCORECARDS_ASSET), EXPECTATIONS)),
     description="Make the scorecard of one team.",
+    config=CONFIGURED,
 )
 
 
@@ -96,6 +99,7 @@ def judge_one(context: dg.OpExecutionContext, elder: ElderResource) -> None:
     partitions_def=REPOSITORY,
     executor_def=dg.in_process_executor,
     description="Judge one change request or merge queue by what it brings; asked for by a row of the inbox.",
+    config=CONFIGURED,
 )
 def judge_change() -> None:
     """Judge one change request."""
@@ -124,6 +128,7 @@ def ask_heads(context: dg.OpExecutionContext, elder: ElderResource) -> None:
     name=SWEEP_JOB,
     executor_def=dg.in_process_executor,
     description="Find heads that no webhook told: compares every registered repository with its last audit.",
+    config=CONFIGURED,
 )
 def sweep() -> None:
     """Find what was missed."""
@@ -139,7 +144,10 @@ nightly_sweep = dg.ScheduleDefinition(
 )
 
 forecast_job = dg.define_asset_job(
-    LOAD_JOB, selection=dg.AssetSelection.assets(LOAD_ASSET), description="Forecast the load of the coming week."
+    LOAD_JOB,
+    selection=dg.AssetSelection.assets(LOAD_ASSET),
+    description="Forecast the load of the coming week.",
+    config=CONFIGURED,
 )
 daily_forecast = dg.ScheduleDefinition(
     name="daily_forecast",
@@ -152,6 +160,7 @@ quality_job = dg.define_asset_job(
     QUALITY_JOB,
     selection=dg.AssetSelection.checks(*(dg.AssetCheckKey(dg.AssetKey(asset), EXPECTATIONS) for asset in CHECKED)),
     description="Check every row recorded since the last time with great-expectations.",
+    config=CONFIGURED,
 )
 
 
@@ -226,6 +235,7 @@ def _tagged_weeks(tags: Mapping[str, str]) -> tuple[int, int]:
     executor_def=dg.in_process_executor,
     description=f"Score the weeks of one repository in one run: the last 52, or those that the tags {FROM_WEEK} and "
     f"{TO_WEEK} name. Fills partitions of the asset `{HISTORY}`.",
+    config=CONFIGURED,
 )
 def fill_history() -> None:
     """Score the past of one repository."""
@@ -254,6 +264,7 @@ def rescore_repositories(context: dg.OpExecutionContext, elder: ElderResource) -
     name=RESCORE_JOB,
     executor_def=dg.in_process_executor,
     description="Score every week of every repository again under the server's ruler; nothing is parsed.",
+    config=CONFIGURED,
 )
 def rescore() -> None:
     """Score the past of the fleet under the ruler of today."""

@@ -9,6 +9,7 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from elder_assets.partitions import UPKEEP, UPKEEP_JOB
 from resources.dagster_resources import ElderResource
+from resources.observability.run_lines import CONFIGURED
 
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 RUNS_A_PAGE = 1_000
@@ -90,6 +91,7 @@ def let_go_of_old(context: dg.OpExecutionContext, elder: ElderResource) -> None:
     name=UPKEEP_JOB,
     executor_def=dg.in_process_executor,
     description="Let go of old runs, of copies of findings and of live events; audits, scores and lives stay for good.",
+    config=CONFIGURED,
 )
 def upkeep() -> None:
     """Let go of what is old."""

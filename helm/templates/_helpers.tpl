@@ -123,6 +123,13 @@ env:
   {{- end }}
 {{- end -}}
 
+{{- /* Lines of Dagster's servers as those of Elder; runs have a logger of ours. */}}
+{{- define "elder.logFormat" -}}
+{{- if eq (get .Values.settings "ELDER_LOG") "json" -}}
+- --log-format=json
+{{- end -}}
+{{- end -}}
+
 {{- define "elder.containerSecurity" -}}
 allowPrivilegeEscalation: false
 capabilities:

@@ -1,7 +1,7 @@
 """Structured logs: with ELDER_LOG=json each line of Elder's own loggers is one JSON object with the ids of its work.
 
 `about` says what the lines in a block are about: run, repository, delivery. Without ELDER_LOG nothing changes: warnings
-go to standard error as they are. Lines of Dagster itself follow Dagster's `--log-format`.
+go to standard error as they are. Lines of Dagster's servers follow its `--log-format`, those of runs `run_lines.py`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def set_up(settings: Settings, stream: TextIO | None = None) -> bool:
     """
     if settings.log != "json":
         return False
-    hidden = [secret.reveal() for secret in (settings.token, settings.secret_key) if secret is not None]
+    hidden = hidden_texts(settings)
     for name in OURS:
         logger = logging.getLogger(name)
         for handler in [one for one in logger.handlers if isinstance(one.formatter, JsonLines)]:
@@ -66,6 +66,11 @@ def set_up(settings: Settings, stream: TextIO | None = None) -> bool:
         logger.setLevel(logging.WARNING if name == "uvicorn" else logging.INFO)
         logger.propagate = False  # or a handler of Dagster's on the root logger writes each line again
     return True
+
+
+def hidden_texts(settings: Settings) -> list[str]:
+    """Secrets of this process that no line may hold."""
+    return [secret.reveal() for secret in (settings.token, settings.secret_key) if secret is not None]
 
 
 class _Stream(logging.StreamHandler[TextIO]):

@@ -220,6 +220,18 @@ def test_4_there_is_one_daemon_and_it_is_replaced_before_the_next_starts(render:
     assert probe["exec"]["command"] == ["dagster-daemon", "liveness-check"]
 
 
+def test_dagsters_servers_write_json_where_elder_does(render: Render):
+    def commands(*sets: str) -> list[list[str]]:
+        objects = render("development", sets=sets)
+        deployments = [one for one in objects if one["kind"] == "Deployment"]
+        containers = [one["spec"]["template"]["spec"]["containers"][0] for one in deployments]
+        return [one["command"] for one in containers if "dagster" in one["command"][0]]
+
+    assert [command.count("--log-format=json") for command in commands("settings.ELDER_LOG=json")] == [1, 1, 1]
+    assert not any("--log-format" in word for command in commands() for word in command)
+    assert not any("--log-format" in word for command in commands("settings.ELDER_LOG=text") for word in command)
+
+
 def test_4_services_are_probed_doubled_spread_and_guarded(render: Render):
     objects = render("production")
     for name, path in (("webserver", "/server_info"), ("control-plane", "/health/ready")):
