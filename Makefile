@@ -38,6 +38,7 @@ audit: $(VENV)/base.done
 	@$(BIN)/elder audit "$(REPO)" $(ARGS)
 
 platform: $(VENV)/platform.done
+	@echo "the platform is installed: $(BIN)/elder --help"
 
 up: $(VENV)/platform.done
 	@$(BIN)/elder up $(if $(filter command line,$(origin REPO)),"$(REPO)",) $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import click
 import dagster as dg
 import yaml
 
+from elder_assets.audit.errors import ConfigurationError
 from elder_assets.partitions import AUDIT_JOB, HISTORY_JOB, QUALITY_JOB, REPOSITORY_PARTITIONS, match_partitions
 from resources.dagster_instance import STORAGE_VARIABLE, TABLES_IN_PUBLIC, write_instance
 from resources.git.repository import register_target
@@ -36,8 +38,10 @@ def start_platform(settings: Settings, target: str | None) -> int:
 
     Raises:
         SourceError: no repository is at the target, or its address is unsafe.
+        ConfigurationError: a port is taken.
     """
     check_installed(settings)
+    check_ports(settings)
     write_instance(settings)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)  # the variable by which Dagster's own processes find it
     os.environ.update(TABLES_IN_PUBLIC)
@@ -46,6 +50,25 @@ def start_platform(settings: Settings, target: str | None) -> int:
     with open_store(settings.store_url) as store, dg.DagsterInstance.get() as instance:
         match_partitions(instance, [repository.key for repository in store.repositories()])
     return _serve(settings)
+
+
+def check_ports(settings: Settings) -> None:
+    """See that both servers can listen, before anything is audited or started.
+
+    Raises:
+        ConfigurationError: a port is taken, or this user may not have it.
+    """
+    for name, host, port in (
+        ("ELDER_PORT", settings.host, settings.port),
+        ("ELDER_DAGSTER_PORT", "127.0.0.1", settings.web_port),
+    ):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of a server that ended just now
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                got = f"{port}, {error.strerror}"
+                raise ConfigurationError(name, got, "a free port; does another `elder up` or `serve` run?") from error
 
 
 def add_partitions(settings: Settings, keys: Sequence[str]) -> None:

@@ -180,4 +180,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except ElderError as error:
+        sys.exit(f"demo: {error}")

@@ -17,9 +17,9 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from elder_assets.audit.errors import Conflict
+from elder_assets.audit.errors import ConfigurationError, Conflict
 from elder_assets.cli import elder
-from elder_assets.platform import first_audit
+from elder_assets.platform import first_audit, start_platform
 from resources.settings import load_settings
 from resources.store import open_store
 
@@ -67,6 +67,20 @@ def test_a_folder_of_a_known_name_is_audited_under_the_key_it_was_given(
     assert added.exception is None
     assert first_audit(load_settings(), str(other))
     assert "auditing local/more-basket ..." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["ELDER_PORT", "ELDER_DAGSTER_PORT"])
+def test_a_port_that_is_taken_is_named_before_anything_starts(
+    repository: Path, home: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        for each in ("ELDER_PORT", "ELDER_DAGSTER_PORT"):
+            monkeypatch.setenv(each, str(taken.getsockname()[1] if each == name else free_port()))
+        with pytest.raises(ConfigurationError, match=f"^{name}: .*in use.*a free port"):
+            start_platform(load_settings(), str(repository))
+    assert not (home / "elder.db").exists()
 
 
 def test_a_registered_repository_is_a_partition_until_it_is_removed(repository: Path):
