@@ -167,10 +167,11 @@ class Pages(FindingsOverTime):
     def movers(self, since: dt.datetime, week: str, *, limit: int = 8, team_id: int | None = None) -> list[Row]:
         """Repositories whose score moved most since a time, largest move first.
 
-        Compared are the last audit and the last one before it of a commit before that time; without a newer commit
-        only another ruler counts as a move. Where nobody audited then, it is the score that the week of that Monday
-        has by now. Each row: id, repository, before and after (scores), change, ruler_before, ruler_after,
-        snapshot_before (None for a week), snapshot_after.
+        Compared is the last audit with the score that history gave the week of that Monday, as the table of changes
+        does. Where the last audit before that time had another ruler, it is that one: people saw its score. Where no
+        such week is known, it is the last audit before. Without a newer commit only another ruler counts as a move.
+        Each row: id, repository, before and after (scores), change, ruler_before, ruler_after, snapshot_before (None
+        where no audit had that score), snapshot_after.
         """
         latest, counts, repositories, weeks = (
             tables.latest, tables.audit_counts, tables.repositories, tables.latest_weeks
@@ -187,8 +188,19 @@ class Pages(FindingsOverTime):
             .scalar_subquery()
         )
         snapshots = tables.snapshots
-        first = sa.func.coalesce(counts.c.score, weeks.c.score)
-        ruler = sa.func.coalesce(snapshots.c.ruler, weeks.c.ruler)
+        is_other_ruler = snapshots.c.ruler != latest.c.ruler
+        is_same_week = weeks.c.ruler == latest.c.ruler
+        first = sa.case(
+            (is_other_ruler, counts.c.score),
+            (is_same_week, weeks.c.score),
+            else_=sa.func.coalesce(counts.c.score, weeks.c.score),
+        )
+        ruler = sa.case(
+            (is_other_ruler, snapshots.c.ruler),
+            (is_same_week, weeks.c.ruler),
+            else_=sa.func.coalesce(snapshots.c.ruler, weeks.c.ruler),
+        )
+        has_audit = sa.func.abs(counts.c.score - first) < SHOWN_CHANGE_MIN
         change = (latest.c.score - first).label("change")
         statement = (
             sa.select(
@@ -199,7 +211,7 @@ class Pages(FindingsOverTime):
                 change,
                 latest.c.ruler.label("ruler_after"),
                 latest.c.snapshot_id.label("snapshot_after"),
-                tables.audits.c.snapshot_id.label("snapshot_before"),
+                sa.case((has_audit, tables.audits.c.snapshot_id)).label("snapshot_before"),
                 ruler.label("ruler_before"),
             )
             .select_from(latest)

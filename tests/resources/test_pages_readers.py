@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 from fleet_samples import BASKET, BROKEN, HOSTILE, NEW, NOW, RULER, TILL, fill, weeks
 
-from resources.store import Store, open_store
+from resources.store import Store, open_store, tables
 from resources.store.pages import RepositoryFilter
 
 FOUR_WEEKS_BACK = NOW - dt.timedelta(weeks=4)
@@ -73,21 +75,55 @@ def test_a_team_sees_its_own_repositories_alone(store: Store):
     assert len(store.fleet_weeks("2026-01-01", team)) == 6
 
 
-def test_a_mover_is_compared_with_its_last_audit_before_the_time(store: Store):
-    row = next(row for row in store.movers(FOUR_WEEKS_BACK, FOUR_WEEKS_AGO) if row["repository"] == BASKET)
-    assert row["after"] > row["before"]
-    assert row["snapshot_before"] is not None
+def mover(store: Store, key: str) -> dict[str, object]:
+    return next(row for row in store.movers(FOUR_WEEKS_BACK, FOUR_WEEKS_AGO) if row["repository"] == key)
+
+
+@pytest.mark.parametrize(("key", "week"), [(BASKET, 62.0), (TILL, 90.0)])
+def test_a_mover_moved_as_far_as_the_table_of_changes_says(store: Store, key: str, week: float):
+    rows, _ = store.fleet_page(RepositoryFilter(), before=FOUR_WEEKS_AGO)
+    shown = next(row for row in rows if row["repository"] == key)
+    row = mover(store, key)
+    assert (row["before"], row["after"], row["snapshot_before"]) == (week, shown["score"], None)
+    assert row["change"] == pytest.approx(shown["change"])
+    assert row["ruler_before"] == row["ruler_after"] == RULER.digest
     assert store.movers(NOW - dt.timedelta(weeks=52), "2025-03-03") == []
 
 
-def test_a_mover_that_nobody_audited_then_is_compared_with_what_its_week_has_by_now(store: Store):
-    row = next(row for row in store.movers(FOUR_WEEKS_BACK, FOUR_WEEKS_AGO) if row["repository"] == TILL)
-    now = next(
-        one["score"] for one in store.fleet_page(RepositoryFilter(), before=FOUR_WEEKS_AGO)[0] if one["id"] == row["id"]
+def test_a_mover_whose_audit_had_the_score_of_its_week_can_say_by_which_rules(store: Store):
+    audited = first_score(store, BASKET)
+    (week,) = weeks([0], commit="e")
+    store.record_weeks(
+        BASKET, [msgspec.structs.replace(week, week=FOUR_WEEKS_AGO, score=Fraction(str(audited)))], RULER.document()
     )
-    assert (row["before"], row["after"], row["snapshot_before"]) == (90.0, now, None)
-    assert row["ruler_before"] == row["ruler_after"] == RULER.digest
-    assert row["change"] == pytest.approx(now - 90)
+    row = mover(store, BASKET)
+    assert (row["before"], row["snapshot_before"] is not None) == (audited, True)
+
+
+def test_a_mover_whose_audit_had_another_ruler_is_compared_with_what_people_saw(store: Store):
+    audited = first_score(store, BASKET)
+    rulers, snapshots = tables.rulers, tables.snapshots
+    with store._engine.begin() as connection:
+        document = connection.execute(sa.select(rulers)).mappings().first()
+        connection.execute(sa.insert(rulers).values({**document, "digest": "f" * 64}))
+        first = sa.select(sa.func.min(snapshots.c.id)).where(snapshots.c.repository_id == store.repository(BASKET).id)
+        connection.execute(sa.update(snapshots).where(snapshots.c.id == first.scalar_subquery()).values(ruler="f" * 64))
+    row = mover(store, BASKET)
+    assert (row["before"], row["ruler_before"], row["snapshot_before"] is not None) == (audited, "f" * 64, True)
+
+
+def first_score(store: Store, key: str) -> float:
+    """Of the repository's first audit."""
+    audits, counts, snapshots = tables.audits, tables.audit_counts, tables.snapshots
+    statement = (
+        sa.select(counts.c.score)
+        .join(audits, audits.c.id == counts.c.audit_id)
+        .join(snapshots, snapshots.c.id == audits.c.snapshot_id)
+        .where(snapshots.c.repository_id == store.repository(key).id)
+        .order_by(audits.c.id)
+    )
+    with store._engine.connect() as connection:
+        return float(connection.scalars(statement).first())
 
 
 def test_magics_since_a_week_stand_beside_what_they_are_now(store: Store):
