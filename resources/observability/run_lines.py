@@ -30,6 +30,8 @@ def run_lines(context: dg.InitLoggerContext) -> logging.Logger:
     settings = load_settings()
     if settings.log != "json":
         made: logging.Logger = dg.colored_console_logger.logger_fn(context)
+        if sys.stderr.isatty():  # of `elder up`: each event of each run would hide the addresses; the UI has them all
+            made.setLevel(max(logging.INFO, made.level))
         return made
     logger = logging.Logger(context.logger_config["name"], max(logging.INFO, _level(context)))  # noqa: LOG001 - a run's own, as Dagster makes it
     handler = _RunLines(sys.stderr)

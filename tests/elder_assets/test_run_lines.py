@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from elder_assets.assets import session
 from elder_assets.definitions import defs
 from resources.observability.logs import OURS, JsonLines
+from resources.observability.run_lines import run_lines
 from resources.settings import load_settings
 from resources.store import open_store
 
@@ -72,3 +74,15 @@ def test_every_job_asks_for_the_logger_in_each_run():
         config = job.run_config if partitioned is None else partitioned.get_run_config_for_partition_key(KEY)
         assert config == {"loggers": {"console": {"config": {}}}}, job.name
         assert list(job.loggers) == ["console"], job.name
+
+
+@pytest.mark.parametrize(("is_terminal", "level"), [(True, logging.INFO), (False, logging.DEBUG)])
+def test_at_a_terminal_the_events_of_a_run_do_not_hide_the_rest(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool, level: int
+):
+    monkeypatch.delenv("ELDER_LOG", raising=False)
+    stream = io.StringIO()
+    stream.isatty = lambda: is_terminal
+    monkeypatch.setattr("sys.stderr", stream)
+    context = dg.build_init_logger_context(logger_config={})
+    assert run_lines(context).level == level
