@@ -38,11 +38,14 @@ def token_list() -> None:
     """List every token that there ever was, newest first."""
     with _store() as store:
         teams = {team.id: team.key for team in store.teams()}
-        for known in store.tokens():
+        listed = store.tokens()
+        for known in listed:
             state = f"revoked {known.revoked_at:%Y-%m-%d}" if known.revoked_at else f"until {known.expires_at:%Y-%m-%d}"
             used = f"last used {known.last_used_at:%Y-%m-%d}" if known.last_used_at else "never used"
             scope = "all teams" if known.team_id is None else teams.get(known.team_id, f"team {known.team_id}")
             click.echo(f"{known.id}  {known.hint}...  {known.name}  {known.role}  {scope}  {state}  {used}")
+    if not listed:
+        click.echo("there is no token; elder token create NAME makes one", err=True)
 
 
 @token.command("revoke")

@@ -52,9 +52,14 @@ def channels(context: click.Context) -> None:
     if context.invoked_subcommand:
         return
     with _store() as store:
-        for known in store.channels():
-            team = known.team or "all teams"
-            click.echo(f"{known.name}  {known.kind}  {known.address}  {team}  {known.language}  {known.time_zone}")
+        listed = store.channels()
+    for known in listed:
+        team = known.team or "all teams"
+        click.echo(f"{known.name}  {known.kind}  {known.address}  {team}  {known.language}  {known.time_zone}")
+    if not listed:
+        click.echo(
+            "there is no channel, so nobody is told of anything; elder alert channels put NAME adds one", err=True
+        )
 
 
 @channels.command("put")
@@ -119,8 +124,11 @@ def rules(context: click.Context) -> None:
     if context.invoked_subcommand:
         return
     with _store() as store:
-        for rule in store.rules():
-            click.echo(_rule_line(rule))
+        listed = store.rules()
+    for rule in listed:
+        click.echo(_rule_line(rule))
+    if not listed:
+        click.echo("there is no rule, so nobody is told of anything; elder alert rules put FILE adds one", err=True)
 
 
 def _rule_line(rule: AlertRule) -> str:
@@ -192,6 +200,8 @@ def history(repository: str | None, limit: int, form: str) -> None:
     with _store() as store:
         rows = store.alert_history(repository, limit)
         outbox = {row["decision_id"]: row for row in store.notices(limit=1000)}
+    if not rows:
+        click.echo("nothing was decided yet: no rule fitted anything that happened", err=True)
     for row in rows:
         shown = _decision(row, outbox.get(row["id"]))
         click.echo(json.dumps(shown) if form == "json" else "  ".join(str(value) for value in shown.values() if value))

@@ -50,9 +50,12 @@ def team_add(key: str, name: str) -> None:
 def team_list() -> None:
     """List the teams with their repositories."""
     with _store() as store:
-        for known in store.teams():
+        listed = store.teams()
+        for known in listed:
             owned = [repository.key for repository in store.repositories_of(known.key)]
             click.echo(f"{known.key}  {', '.join(owned) or 'no repositories'}")
+    if not listed:
+        click.echo("there is no team; elder team add TEAM adds one", err=True)
 
 
 @team.command("assign", short_help="Give registered repositories to a team.")

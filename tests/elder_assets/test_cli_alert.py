@@ -54,7 +54,7 @@ def test_a_channel_and_a_rule_are_kept_listed_muted_and_removed(receiver, tmp_pa
     assert run("mute", "gates", "--for", "0m").output == "rule gates speaks again\n"
     run("rules", "remove", "gates")
     run("channels", "remove", "chat")
-    assert run("rules").output == run("channels").output == ""
+    assert run("rules").stdout == run("channels").stdout == ""
 
 
 def test_a_test_message_says_what_the_channel_answered(receiver):
@@ -113,3 +113,24 @@ def test_history_says_what_was_decided_and_why(receiver, tmp_path, monkeypatch):
     assert (shown["repository"], shown["decided"]) == (PROJECT, "send (new)")
     assert shown["delivery"] == "sent on chat after 1 attempts"
     assert "alert_world" in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("asked", "way"),
+    [
+        (("alert", "channels"), "elder alert channels put NAME"),
+        (("alert", "rules"), "elder alert rules put FILE"),
+        (("alert", "history"), "nothing was decided yet"),
+        (("team", "list"), "elder team add TEAM"),
+        (("token", "list"), "elder token create NAME"),
+    ],
+)
+def test_an_empty_list_says_so_beside_its_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked, way: str):
+    monkeypatch.setenv("ELDER_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("ELDER_DATABASE_URL", raising=False)
+    done = CliRunner().invoke(elder, asked, standalone_mode=False)
+    assert way in done.stderr
+    assert done.stdout == ""
+    words = way.split()[1:-1]  # the way that is named exists
+    if way.startswith("elder"):
+        assert CliRunner().invoke(elder, [*words, "--help"]).exit_code == 0
