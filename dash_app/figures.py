@@ -85,13 +85,10 @@ def _changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     return {**values, **nested}
 
 
-def weeks_of_fleet(rows: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
-    """(week, score) of repositories to one row a week: week, mean, low, high (quartiles), repositories."""
-    by_week: dict[str, list[float]] = {}
-    for week, score in rows:
-        by_week.setdefault(week, []).append(score)
+def weeks_of_fleet(rows: Sequence[tuple[str, Sequence[float]]]) -> list[dict[str, Any]]:
+    """(week, scores of repositories) to one row a week: week, mean, low, high (quartiles), repositories."""
     found = []
-    for week, scores in sorted(by_week.items()):
+    for week, scores in rows:
         quartiles = statistics.quantiles(scores, n=4, method="inclusive") if len(scores) > 1 else [scores[0]] * 3
         mean = statistics.fmean(scores)
         found.append(

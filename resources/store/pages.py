@@ -117,18 +117,27 @@ class Pages(FindingsOverTime):
             change, repositories_compared = connection.execute(statement).tuples().one()
             return change, repositories_compared
 
-    def fleet_weeks(self, since: str, team_id: int | None = None, *, magic: str = WHOLE) -> list[tuple[str, float]]:
-        """(week, score) of every repository that has one, oldest week first, from the Monday `since` on."""
+    def fleet_weeks(
+        self, since: str, team_id: int | None = None, *, magic: str = WHOLE
+    ) -> list[tuple[str, list[float]]]:
+        """(week, scores of the repositories that have one), oldest week first, from the Monday `since` on.
+
+        One row a week comes from the database: a year of a fleet is 15,000 scores, and a row for each costs 40 ms.
+        """
         weeks, repositories = tables.latest_weeks, tables.repositories
-        statement = sa.select(weeks.c.week, weeks.c.score).where(
-            weeks.c.magic == magic, weeks.c.week >= since, weeks.c.score.is_not(None)
-        )
         shown = sa.select(repositories.c.id).where(*known_repositories(team_id))
+        scores = sa.func.aggregate_strings(sa.cast(weeks.c.score, sa.Text), ",")
+        statement = (
+            sa.select(weeks.c.week, scores)
+            .where(weeks.c.magic == magic, weeks.c.week >= since, weeks.c.score.is_not(None))
+            .where(weeks.c.repository_id.in_(shown))
+            .group_by(weeks.c.week)
+            .order_by(weeks.c.week)
+        )
         with self._reading() as connection:
-            found = connection.execute(statement.where(weeks.c.repository_id.in_(shown)).order_by(weeks.c.week))
             return [
-                (week, score) for week, score in found.tuples().all()
-            ]  # all at once: a year of a fleet is many rows
+                (week, [float(score) for score in joined.split(",")]) for week, joined in connection.execute(statement)
+            ]
 
     def fleet_page(self, wanted: RepositoryFilter, *, before: str, team_id: int | None = None) -> tuple[list[Row], int]:
         """Repositories of one page, and how many there are on all pages.

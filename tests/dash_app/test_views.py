@@ -65,7 +65,7 @@ def test_statuses_come_in_the_order_of_the_eye_with_their_shares():
 
 
 def test_weeks_of_the_fleet_have_mean_and_quartiles():
-    rows = [("2026-02-09", score) for score in (60.0, 70.0, 80.0, 90.0, 100.0)] + [("2026-02-16", 50.0)]
+    rows = [("2026-02-09", [60.0, 90.0, 80.0, 70.0, 100.0]), ("2026-02-16", [50.0])]
     assert figures.weeks_of_fleet(rows) == [
         {"week": "2026-02-09", "mean": 80.0, "low": 70.0, "high": 90.0, "repositories": 5},
         {"week": "2026-02-16", "mean": 50.0, "low": 50.0, "high": 50.0, "repositories": 1},

@@ -72,7 +72,13 @@ def test_a_team_sees_its_own_repositories_alone(store: Store):
     assert store.fleet_totals(team)["repositories"] == 1
     assert store.cannot_audit(team) == []
     assert {row["repository"] for row in store.movers(FOUR_WEEKS_BACK, FOUR_WEEKS_AGO, team_id=team)} <= {BASKET}
-    assert len(store.fleet_weeks("2026-01-01", team)) == 6
+    assert store.fleet_weeks("2026-02-16", team) == [
+        ("2026-02-16", [70.0]),
+        ("2026-02-23", [72.0]),
+        ("2026-03-02", [80.0]),
+    ]
+    whole = store.fleet_weeks("2026-03-02")
+    assert [(week, sorted(scores)) for week, scores in whole] == [("2026-03-02", [80.0, 85.0])]
 
 
 def mover(store: Store, key: str) -> dict[str, object]:
