@@ -242,7 +242,7 @@
     var form = event.target.closest && event.target.closest('form.filters');
     if (!form || event.target.tagName !== 'INPUT') return;
     clearTimeout(typing);
-    typing = setTimeout(function () { apply(form); }, 120);
+    typing = setTimeout(function () { apply(form); }, 90);
   });
 
   // --- which menu entry is this ------------------------------------------------------------------------------
