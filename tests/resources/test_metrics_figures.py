@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from clocks import Clock
 from test_store import KEY, RULER, verdict
 
 from resources.observability import figures
@@ -17,25 +18,14 @@ from resources.settings import Settings
 from resources.store import Store, open_store, tables
 
 
-class Clock:
-    """A time that tests set."""
-
-    def __init__(self) -> None:
-        self.now = dt.datetime.now(dt.UTC)
-
-    def __call__(self) -> dt.datetime:
-        return self.now
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(dt.datetime.now(dt.UTC))
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    url = f"sqlite:///{tmp_path / 'elder.db'}"
-    with open_store(url if request.param == "sqlite" else request.getfixturevalue("empty_postgres"), clock) as opened:
+def store(store_url: str, clock: Clock) -> Iterator[Store]:
+    with open_store(store_url, clock) as opened:
         opened.add_repository(KEY, "x")
         yield opened
 

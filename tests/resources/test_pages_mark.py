@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -160,11 +159,9 @@ UNSEEN = {
 """Tables that need no mark of their own, and why."""
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    is_sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path / 'elder.db'}" if is_sqlite else request.getfixturevalue("empty_postgres")
-    with open_store(url, clock=lambda: NOW) as opened:
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    with open_store(store_url, clock=lambda: NOW) as opened:
         fill(opened)
         yield opened
 

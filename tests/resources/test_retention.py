@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import sqlalchemy as sa
+from clocks import Clock
 
 from elder_assets.audit.engine import audit
 from elder_assets.audit.errors import ConfigurationError, StoreError
@@ -26,26 +27,14 @@ RULER = default_ruler()
 MONDAY = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
 
 
-class Clock:
-    """A time that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = MONDAY
-
-    def __call__(self) -> dt.datetime:
-        return self.now
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(MONDAY)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    is_sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path / 'elder.db'}" if is_sqlite else request.getfixturevalue("empty_postgres")
-    with open_store(url, clock=clock) as opened:
+def store(store_url: str, clock: Clock) -> Iterator[Store]:
+    with open_store(store_url, clock=clock) as opened:
         opened.add_repository(KEY, "x")
         opened.add_repository(OTHER, "x")
         yield opened

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from clocks import Clock
 
 from elder_assets.audit.alerts import AlertRule
 from elder_assets.audit.errors import ConfigurationError, Conflict
@@ -23,25 +23,15 @@ REVISIONS = itertools.count()
 KEYS = ("local/a", "local/b", "local/c")
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> dt.datetime:
-        return self.now
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(START)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Store]:
+def store(store_url: str, clock: Clock) -> Iterator[Store]:
     """A team of three repositories, two of which were audited."""
-    kept = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path / 'elder.db'}" if kept else request.getfixturevalue("empty_postgres")
-    with open_store(url, clock=clock) as opened:
+    with open_store(store_url, clock=clock) as opened:
         for team in ("payments", "growth"):
             opened.add_team(team)
         for key in KEYS:

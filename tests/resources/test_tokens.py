@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
+from clocks import Clock
 
 from elder_assets.audit.errors import ConfigurationError, SignInNeeded, UnknownRecord
 from elder_assets.cli import elder
@@ -21,19 +22,9 @@ from resources.store.access import TOKEN, is_token, new_token
 MONDAY = dt.datetime(2026, 2, 9, 12, tzinfo=dt.UTC)
 
 
-class Clock:
-    """A time that tests move."""
-
-    def __init__(self) -> None:
-        self.now = MONDAY
-
-    def __call__(self) -> dt.datetime:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(MONDAY)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
